@@ -1,0 +1,59 @@
+# `make` builds .venv; every other target builds it first where it is missing or out of date.
+PYTHON ?= python3
+UV ?= uv
+BIN := .venv/bin
+
+.DEFAULT_GOAL := venv
+.PHONY: venv demo test test-slow test-all lint fmt bench lock clean
+
+venv: .venv/stamp
+
+# Every package comes from the lock, by hash; the project itself is installed from its folder.
+.venv/stamp: pyproject.toml requirements/dev.lock | $(BIN)/pip
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Debian's bare python3 has no ensurepip: then pip comes from the pip outside, or python3-venv from apt.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo 'ruleengine needs Python 3.11 or newer. Name one that you have: make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	{ $(PYTHON) -m venv --without-pip .venv && $(PYTHON) -m pip --python $(BIN)/python install -q pip; } || \
+	{ test "$$(id -u)" = 0 && apt-get install -y python3-venv && $(PYTHON) -m venv .venv; } || \
+	{ echo 'This Python cannot make a virtual environment. On Debian and Ubuntu, first:' >&2; \
+	  echo '    apt-get install -y python3-venv' >&2; exit 1; }
+
+demo: venv
+	@tests/demo.sh
+
+test: venv
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: venv
+	$(BIN)/python -m pytest -n 2 -m slow
+
+test-all: test test-slow
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# SCALE=0.1 make bench: a tenth of the customers and events.
+bench: venv
+	$(BIN)/python -m tests.bench
+
+# After a change of dependencies in pyproject.toml; needs uv.
+lock:
+	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-header --quiet --output-file requirements/dev.lock
+
+clean:
+	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find ruleengine grammar api tests -name __pycache__ -type d -prune -exec rm -rf {} +
