@@ -1,0 +1,1 @@
+"""Syntax trees to one checked ruleset: names resolved, types known, problems as values."""

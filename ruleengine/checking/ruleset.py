@@ -1,0 +1,177 @@
+"""The checked ruleset: what everything after the checker works from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from ruleengine.checking.expressions import Expression
+from ruleengine.source import Source, Span
+from ruleengine.types import ColumnType, Type
+
+ParameterConstant = bool | int | Decimal | str | date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    name: str
+    type: ColumnType
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """Whom the rules are about: one row per key."""
+
+    name: str
+    source: str
+    """The source with one row per customer; for `from distinct`, the events source whose customers they are."""
+    distinct: bool
+    key: Column
+    columns: tuple[Column, ...]  # without the key
+    since: str | None
+    """A date column: customers exist from that date on (and not at all where it is missing)."""
+    where: Expression | None
+    """Customers for whom this is TRUE exist; reads attributes, parameters and constants only."""
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """A source of events; `key`, `customer` and `at` can be read like the columns."""
+
+    name: str
+    key: Column | None
+    customer: Column
+    """The `for` column; its type is that of the entity's key."""
+    at: Column
+    """The timestamp of the event; a rule reads it as its local date."""
+    zone: str | None
+    """Of naive timestamps; None: the ruleset's timezone."""
+    columns: tuple[Column, ...]
+    span: Span = field(compare=False, repr=False)
+
+    def column(self, name: str) -> Column | None:
+        for column in (*self.columns, *([self.key] if self.key else []), self.customer, self.at):
+            if column.name == name:
+                return column
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A `let`: what it is worth from which day on. Days ascend; the first step has none."""
+
+    name: str
+    type: Type
+    is_list: bool
+    steps: tuple[tuple[date | None, tuple[ParameterConstant, ...]], ...]
+    span: Span = field(compare=False, repr=False)
+
+    def on(self, day: date) -> tuple[ParameterConstant, ...]:
+        """The values in force on a day: one, or those of the list."""
+        values = self.steps[0][1]
+        for start, later in self.steps[1:]:
+            if start is not None and start <= day:
+                values = later
+        return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A metric instance: a declared metric, or one seen through a window. `expression` reads no later instance."""
+
+    name: str
+    """`monetary`, `monetary_90d`; without a suffix for its window `monetary during previous 90 days`; for an
+    aggregate that a rule reads without a name, its canonical text: `count(visits) during last 7 days`."""
+    declared: str | None
+    """The declared metric; None for an aggregate without a name."""
+    label: str | None
+    expression: Expression
+    span: Span = field(compare=False, repr=False)
+
+    @property
+    def type(self) -> Type:
+        return self.expression.type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Because:
+    """A reason with holes: texts around values, one text more than values."""
+
+    texts: tuple[str, ...]
+    values: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    name: str
+    draft: bool
+    when: Expression
+    unless: Expression | None
+    because: Because | None
+    owner: str | None
+    review_by: date | None
+    hash: str
+    """SHA-256 (hex) of the statement's canonical text."""
+    span: Span = field(compare=False, repr=False)
+
+    kind: Literal["tag"] = "tag"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    value: str
+    when: Expression
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """A tier (levels highest first) or a class (the first line that matches)."""
+
+    name: str
+    kind: Literal["tier", "class"]
+    draft: bool
+    levels: tuple[Level, ...]
+    otherwise: str | None
+    hash: str
+    span: Span = field(compare=False, repr=False)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Every value a customer can have, in the order written, `otherwise` last."""
+        named = tuple(level.value for level in self.levels)
+        return named if self.otherwise is None or self.otherwise in named else (*named, self.otherwise)
+
+
+Rule = Tag | Ladder
+"""Conditions of rules read metrics, attributes, parameters, constants and other rules, never an aggregate directly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruleset:
+    """A ruleset without errors. All mappings keep the order of files and lines, unless said otherwise."""
+
+    name: str
+    timezone: str
+    entity: Entity
+    events: Mapping[str, Events]
+    parameters: Mapping[str, Parameter]
+    metrics: Mapping[str, Metric]
+    """All instances that anything reads, and all declared ones, each after those it reads."""
+    tags: Mapping[str, Tag]
+    ladders: Mapping[str, Ladder]
+    order: tuple[Rule, ...]
+    """All tags and ladders, each after those it refers to."""
+    sources: tuple[Source, ...]
+    """The rule files."""
+    hash: str
+    """SHA-256 (hex) of name, timezone and the rule files' names and texts."""
+
+    def attribute(self, name: str) -> Column | None:
+        for column in (self.entity.key, *self.entity.columns):
+            if column.name == name:
+                return column
+        return None

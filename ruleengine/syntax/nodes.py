@@ -1,0 +1,348 @@
+"""The syntax tree: what was written, with its place. Places take no part in equality."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from ruleengine.source import Span
+from ruleengine.types import ColumnType
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A bare word, in NFC."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Node):
+    """A quoted text, as written between its quotes (a doubled quote is one)."""
+
+    value: str
+
+
+# -- windows ------------------------------------------------------------------------------------------
+
+Unit = Literal["day", "week", "month", "quarter", "year"]
+
+
+@dataclass(frozen=True, slots=True)
+class LastWindow(Node):
+    """`last 90 days`, or with `previous` the 90 days before those."""
+
+    count: int
+    unit: Unit  # day, week, month, year
+    previous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarWindow(Node):
+    """`this month`, `previous quarter`."""
+
+    unit: Unit  # month, quarter, year
+    previous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RangeWindow(Node):
+    """`2026-11-01 to 2026-11-11`, both inclusive."""
+
+    first: date
+    last: date
+
+
+Window = LastWindow | CalendarWindow | RangeWindow
+
+# -- expressions --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reference(Node):
+    """`monetary_90d` or `orders.amount`."""
+
+    qualifier: Name | None
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Node):
+    """A number literal: `10_000`, `0.5`, `20%`. `value` is exact, a percentage already divided."""
+
+    value: Decimal
+    text: str = field(compare=False)  # as written, for the formatter
+
+
+@dataclass(frozen=True, slots=True)
+class Day(Node):
+    """A date literal."""
+
+    value: date
+
+
+@dataclass(frozen=True, slots=True)
+class Truth(Node):
+    """`true` or `false`."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group(Node):
+    """Parentheses. The span includes them."""
+
+    inner: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Minus(Node):
+    operand: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(Node):
+    operator: Literal["+", "-", "*", "/"]
+    left: "Expression"
+    right: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Node):
+    """`is` and `is not` are kept apart from `=` and `!=` only because they were written so."""
+
+    operator: Literal["=", "!=", "<", "<=", ">", ">=", "is", "is not"]
+    left: "Expression"
+    right: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership(Node):
+    """`country in ("DE", "FR")`, `city not in big_cities`: the choices, or one bare name of a list parameter."""
+
+    operand: "Expression"
+    negated: bool
+    choices: "tuple[Expression, ...] | Name"
+
+
+@dataclass(frozen=True, slots=True)
+class Between(Node):
+    """Both ends inclusive."""
+
+    operand: "Expression"
+    negated: bool
+    low: "Expression"
+    high: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Presence(Node):
+    """`x is missing` (known=False), `x is known` (known=True); `is not missing` is known, and the other way round."""
+
+    operand: "Expression"
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TextTest(Node):
+    operator: Literal["starts with", "ends with", "contains"]
+    operand: "Expression"
+    negated: bool
+    text: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Node):
+    operand: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Junction(Node):
+    """Two or more conditions joined by one word; mixing both words without parentheses is a problem of the parser."""
+
+    operator: Literal["and", "or"]
+    items: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional(Node):
+    """`if c then a else b`."""
+
+    condition: "Expression"
+    then: "Expression"
+    otherwise: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class During(Node):
+    operand: "Expression"
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Default(Node):
+    operand: "Expression"
+    value: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """`sum(orders.amount where status = "paid")`, `count(distinct orders.category)`, `round(x, 2)`."""
+
+    function: Name
+    distinct: bool
+    arguments: "tuple[Expression, ...]"
+    where: "Expression | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Days(Node):
+    """`days since d`, `days until d`, `days until anniversary of d`."""
+
+    direction: Literal["since", "until", "until anniversary of"]
+    operand: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class HasTag(Node):
+    tag: Text
+
+
+@dataclass(frozen=True, slots=True)
+class LadderIs(Node):
+    """`tier loyalty is at least "Gold"`, `class lifecycle is not "New"`."""
+
+    kind: Literal["tier", "class"]
+    ladder: Name
+    negated: bool
+    at_least: bool
+    value: Text
+
+
+Expression = (
+    Reference
+    | Number
+    | Text
+    | Day
+    | Truth
+    | Group
+    | Minus
+    | Arithmetic
+    | Comparison
+    | Membership
+    | Between
+    | Presence
+    | TextTest
+    | Not
+    | Junction
+    | Conditional
+    | During
+    | Default
+    | Call
+    | Days
+    | HasTag
+    | LadderIs
+)
+
+# -- statements ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Node):
+    """`amount decimal(12,2)` in a list of columns."""
+
+    name: Name
+    type: ColumnType
+
+
+@dataclass(frozen=True, slots=True)
+class EntityStatement(Node):
+    """`entity customer from customers key customer_id integer (…) since signed_up where not is_test`."""
+
+    name: Name
+    source: Name
+    distinct: bool  # from distinct EVENTS: the customers are those of an events source
+    key: Name
+    key_type: ColumnType  # text unless written
+    columns: tuple[Column, ...]
+    since: Name | None
+    where: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventsStatement(Node):
+    """`events orders from orders key order_id for customer_id at ordered_at zone "UTC" (…)`."""
+
+    name: Name
+    source: Name
+    key: Name | None
+    key_type: ColumnType  # text unless written
+    customer: Name  # the `for` column
+    at: Name
+    zone: Text | None
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterStep(Node):
+    """One value, or a list of values, of a parameter, from a day on (None: from ever)."""
+
+    values: tuple[Expression, ...]  # literals
+    start: Day | None
+
+
+@dataclass(frozen=True, slots=True)
+class LetStatement(Node):
+    name: Name
+    label: Text | None
+    steps: tuple[ParameterStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricStatement(Node):
+    name: Name
+    label: Text | None
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class TagStatement(Node):
+    name: Text
+    draft: bool
+    when: Expression
+    unless: Expression | None
+    because: Text | None
+    owner: Text | None
+    review_by: Day | None
+
+
+@dataclass(frozen=True, slots=True)
+class Level(Node):
+    value: Text
+    when: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class LadderStatement(Node):
+    """A `tier` (levels highest first) or a `class` (the first line that matches)."""
+
+    kind: Literal["tier", "class"]
+    name: Name
+    draft: bool
+    levels: tuple[Level, ...]
+    otherwise: Text | None
+
+
+Statement = EntityStatement | EventsStatement | LetStatement | MetricStatement | TagStatement | LadderStatement
+
+
+@dataclass(frozen=True, slots=True)
+class File(Node):
+    """One rule file."""
+
+    statements: tuple[Statement, ...]
