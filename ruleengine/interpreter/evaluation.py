@@ -1,0 +1,333 @@
+"""The meaning of a ruleset for one customer, in plain Python: what every engine has to agree with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, assert_never, cast
+from zoneinfo import ZoneInfo
+
+from ruleengine.checking.expressions import (
+    Aggregate,
+    Arithmetic,
+    Attribute,
+    Comparison,
+    Conditional,
+    Constant,
+    Days,
+    Default,
+    EventValue,
+    Expression,
+    HasTag,
+    IsMissing,
+    Junction,
+    LadderIs,
+    MetricValue,
+    Negation,
+    Not,
+    OneOf,
+    ParameterValue,
+    Scalar,
+    TextTest,
+)
+from ruleengine.checking.ruleset import Ladder, ParameterConstant, Ruleset, Tag
+from ruleengine.interpreter.arithmetic import (
+    Number,
+    TooLarge,
+    Truth,
+    absolute,
+    calculate,
+    ceiling,
+    compare,
+    conjunction,
+    convert,
+    disjunction,
+    floor,
+    negation,
+    negative,
+    rounded,
+)
+from ruleengine.interpreter.events import Cell, Event, aggregate, events_until, read
+from ruleengine.planning.windows import days_of
+from ruleengine.types import Type, Value
+
+Overrides = Mapping[str, tuple[ParameterConstant, ...]]
+"""Parameters set for a run, by name: one value, or those of a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of one customer."""
+
+    attributes: Mapping[str, Cell] = field(default_factory=dict)
+    """Columns of the entity, the key among them; one that is absent is missing."""
+    events: Mapping[str, Sequence[Mapping[str, Cell]]] = field(default_factory=dict)
+    """By events source its rows; the `for` column may be left out, other absent columns are missing."""
+    metrics: Mapping[str, Value] = field(default_factory=dict)
+    """Given metric instances, which replace the computed ones everywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run for a date says about one customer."""
+
+    exists: bool
+    """Whether the entity holds the customer at that date; the rest is what it would be if so."""
+    metrics: Mapping[str, Value]
+    tags: Mapping[str, Truth]
+    """Whether `when` and not `unless`; only TRUE gives the tag."""
+    ladders: Mapping[str, str | None]
+    unknown_lines: Mapping[str, int]
+    """Of classes without a value because of an unknown line: which line, from 0."""
+
+
+class Overflow(Exception):  # noqa: N818  # a word of the language
+    """A number grew too large; says where."""
+
+    def __init__(self, kind: str, name: str, reason: str) -> None:
+        super().__init__(f"{kind} {name}: {reason}")
+        self.kind = kind  # metric, tag, tier, class, entity
+        self.name = name
+        self.reason = reason
+
+
+def evaluate(ruleset: Ruleset, facts: Facts, as_of: date, overrides: Overrides | None = None) -> Outcome:
+    """Every metric, tag and ladder of one customer in a run for a date; raises Overflow."""
+    evaluation = Evaluation(ruleset, facts, as_of, overrides)
+    evaluation.run()
+    return Outcome(
+        exists=evaluation.exists(),
+        metrics=evaluation.metrics,
+        tags=evaluation.tags,
+        ladders=evaluation.ladders,
+        unknown_lines=evaluation.unknown_lines,
+    )
+
+
+def exists(ruleset: Ruleset, facts: Facts, as_of: date, overrides: Overrides | None = None) -> bool:
+    """Whether the entity holds the customer in a run for a date; an overflow of nobody else counts."""
+    return Evaluation(ruleset, facts, as_of, overrides).exists()
+
+
+class Evaluation:
+    """One customer in one run."""
+
+    def __init__(
+        self, ruleset: Ruleset, facts: Facts, as_of: date, overrides: Overrides | None = None
+    ) -> None:
+        self.ruleset = ruleset
+        self.facts = facts
+        self.as_of = as_of
+        self.overrides = overrides or {}
+        self.home = ZoneInfo(ruleset.timezone)
+        customer = self.attribute(ruleset.entity.key.name)
+        self.events = {
+            name: events_until(as_of, declared, facts.events.get(name, ()), self.home, customer)
+            for name, declared in ruleset.events.items()
+        }
+        self.metrics: dict[str, Value] = {}
+        self.tags: dict[str, Truth] = {}
+        self.ladders: dict[str, str | None] = {}
+        self.unknown_lines: dict[str, int] = {}
+
+    def run(self) -> None:
+        """Work out every metric and rule, each after those it reads."""
+        for name, metric in self.ruleset.metrics.items():
+            if name in self.facts.metrics:
+                self.metrics[name] = convert(self.facts.metrics[name], metric.type)
+            else:
+                with overflow_of("metric", name):
+                    self.metrics[name] = self.value(metric.expression)
+        for rule in self.ruleset.order:
+            with overflow_of(rule.kind, rule.name):
+                match rule:
+                    case Tag():
+                        self.tags[rule.name] = self._tag(rule)
+                    case Ladder():
+                        self.ladders[rule.name] = self._ladder(rule)
+                    case _:
+                        assert_never(rule)
+
+    def exists(self) -> bool:
+        entity = self.ruleset.entity
+        if entity.distinct and not self.events[entity.source]:
+            return False
+        if entity.since is not None:
+            since = self.attribute(entity.since)
+            if not isinstance(since, date) or since > self.as_of:
+                return False
+        with overflow_of("entity", entity.name):
+            return entity.where is None or self.truth(entity.where) is True
+
+    # -- rules ----------------------------------------------------------------------------------------------
+
+    def _tag(self, tag: Tag) -> Truth:
+        unless = negation(self.truth(tag.unless)) if tag.unless else True
+        return conjunction([unless, self.truth(tag.when)])
+
+    def _ladder(self, ladder: Ladder) -> str | None:
+        for number, level in enumerate(ladder.levels):
+            met = self.truth(level.when)
+            if met:
+                return level.value
+            if met is None and ladder.kind == "class":
+                self.unknown_lines[ladder.name] = number
+                return None
+        return ladder.otherwise
+
+    # -- values ---------------------------------------------------------------------------------------------
+
+    def attribute(self, name: str) -> Value:
+        column = self.ruleset.attribute(name)
+        assert column is not None
+        return read(self.facts.attributes.get(name), column.type.value, None, self.home)
+
+    def parameter(self, name: str) -> tuple[ParameterConstant, ...]:
+        """The value of a `let` in this run, or the values of its list."""
+        return self.overrides.get(name, self.ruleset.parameters[name].on(self.as_of))
+
+    def truth(self, condition: Expression, event: Event | None = None) -> Truth:
+        answer = self.value(condition, event)
+        assert answer is None or isinstance(answer, bool)
+        return answer
+
+    def value(self, expression: Expression, event: Event | None = None) -> Value:
+        """What an expression is worth; inside an aggregate, for one event."""
+        match expression:
+            case Constant():
+                return convert(expression.value, expression.type)
+            case ParameterValue():
+                return convert(self.parameter(expression.parameter)[0], expression.type)
+            case Attribute():
+                return self.attribute(expression.column)
+            case EventValue():
+                assert event is not None
+                return event.values[expression.column]
+            case MetricValue():
+                return self.metrics[expression.metric]
+            case Aggregate():
+                return self._aggregate(expression)
+            case Negation():
+                operand = self.value(expression.operand, event)
+                return None if operand is None else negative(cast(Number, operand))
+            case Arithmetic(operator=operator, left=left, right=right):
+                a, b = self.value(left, event), self.value(right, event)
+                if a is None or b is None:
+                    return None
+                return calculate(operator, cast(Number, a), left.type, cast(Number, b), right.type)
+            case Comparison(operator=operator, left=left, right=right):
+                return compare(
+                    operator, self.value(left, event), left.type, self.value(right, event), right.type
+                )
+            case OneOf():
+                operand = self.value(expression.operand, event)
+                return disjunction(
+                    compare("=", operand, expression.operand.type, choice, choice_type)
+                    for choice, choice_type in self.choices(expression)
+                )
+            case IsMissing():
+                return self.value(expression.operand, event) is None
+            case TextTest():
+                text, part = self.value(expression.operand, event), self.value(expression.text, event)
+                return _text_test(expression.operator, cast(str | None, text), cast(str | None, part))
+            case Not():
+                return negation(self.truth(expression.operand, event))
+            case Junction():
+                # All of them, so that an overflow does not depend on the order.
+                truths = [self.truth(item, event) for item in expression.items]
+                return conjunction(truths) if expression.operator == "and" else disjunction(truths)
+            case Conditional():
+                # Only the side that is taken: `if x < 1000 then x * x else 0` cannot overflow.
+                met = self.truth(expression.condition, event)
+                return convert(
+                    self.value(expression.then if met else expression.otherwise, event), expression.type
+                )
+            case Default():
+                operand = self.value(expression.operand, event)
+                return convert(
+                    self.value(expression.value, event) if operand is None else operand, expression.type
+                )
+            case Scalar():
+                return self._scalar(expression, [self.value(each, event) for each in expression.arguments])
+            case Days():
+                day = self.value(expression.operand, event)
+                return None if day is None else _days(expression.direction, cast(date, day), self.as_of)
+            case HasTag():
+                return self.tags[expression.tag] is True
+            case LadderIs():
+                return self.ladders[expression.ladder] in expression.values
+            case _:
+                assert_never(expression)
+
+    def choices(self, membership: OneOf) -> list[tuple[Value, Type]]:
+        if isinstance(membership.choices, str):
+            listed = self.ruleset.parameters[membership.choices].type
+            return [(value, listed) for value in self.parameter(membership.choices)]
+        return [(self.value(choice), choice.type) for choice in membership.choices]
+
+    def _aggregate(self, expression: Aggregate) -> Value:
+        events: Sequence[Event] = self.events[expression.source]
+        if expression.window is not None:
+            first, last = days_of(expression.window, self.as_of)
+            events = [
+                event for event in events if (first is None or first <= event.day) and event.day <= last
+            ]
+        if expression.where is not None:
+            events = [event for event in events if self.truth(expression.where, event)]
+        argument = expression.argument
+        values = [self.value(argument, event) for event in events] if argument else []
+        return aggregate(expression.function, events, values, argument.type if argument else expression.type)
+
+    def _scalar(self, expression: Scalar, arguments: list[Value]) -> Value:
+        if None in arguments:
+            return None
+        among: list[Any] = [convert(argument, expression.type) for argument in arguments]
+        number = cast(Number, arguments[0])
+        match expression.function:
+            case "least":
+                return cast(Value, min(among))
+            case "greatest":
+                return cast(Value, max(among))
+            case "abs":
+                return absolute(number)
+            case "floor":
+                return floor(number)
+            case "ceil":
+                return ceiling(number)
+            case "round":
+                to = expression.arguments[0].type
+                return convert(rounded(number, to, expression.places), expression.type)
+            case _:
+                assert_never(expression.function)
+
+
+@contextmanager
+def overflow_of(kind: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except TooLarge as problem:
+        raise Overflow(kind, name, str(problem)) from None
+
+
+def _text_test(operator: str, text: str | None, part: str | None) -> Truth:
+    if text is None or part is None:
+        return None
+    if operator == "starts with":
+        return text.startswith(part)
+    return text.endswith(part) if operator == "ends with" else part in text
+
+
+def _days(direction: str, day: date, as_of: date) -> int:
+    if direction == "since":
+        return (as_of - day).days
+    if direction == "until":
+        return (day - as_of).days
+    this_year = _anniversary(day, as_of.year)
+    return ((this_year if this_year >= as_of else _anniversary(day, as_of.year + 1)) - as_of).days
+
+
+def _anniversary(day: date, year: int) -> date:
+    try:
+        return day.replace(year=year)
+    except ValueError:  # 29 February in a common year
+        return date(year, 2, 28)

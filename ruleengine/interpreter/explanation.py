@@ -1,0 +1,247 @@
+"""Why a customer has a tag, a level or a value, or not, and how far he is from it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal, assert_never, cast
+
+from ruleengine.checking.expressions import (
+    Comparison,
+    Conditional,
+    Constant,
+    Default,
+    Expression,
+    Junction,
+    LadderIs,
+    Not,
+    OneOf,
+    ParameterValue,
+    children,
+    walk,
+)
+from ruleengine.checking.ruleset import Ladder, Rule, Ruleset, Tag
+from ruleengine.interpreter.arithmetic import WIDE, Number, Truth, absolute, double
+from ruleengine.interpreter.evaluation import Evaluation, Facts, Overrides, overflow_of
+from ruleengine.types import BOOLEAN, Kind, Value
+
+OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """How far a comparison is from the answer the rule asks for: `side` needs `amount` more, or less."""
+
+    side: Expression
+    """The side that would have to move: the left one, unless that is a constant."""
+    amount: Number
+    unit: Literal["number", "days"]
+    """Days lie between two dates: more is later, less is earlier."""
+    direction: Literal["more", "less"]
+    beyond: bool
+    """Not the amount itself, but anything past it, is enough. Whole numbers and dates need no such thing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """An expression of a rule with what it came to, and all beneath it that counted."""
+
+    expression: Expression
+    answer: Value
+    """For a condition its truth: true, false, or None for unknown."""
+    wanted: bool | None
+    """For a condition, the answer that works towards the rule: FALSE beneath `not` and in `unless`."""
+    operands: tuple[Value, ...]
+    """Of a list its values stand here too; of `tier … is …` the level the customer has."""
+    children: tuple["Trace", ...]
+    gap: Gap | None
+    """Of a comparison of numbers or dates whose answer is not the wanted one, with nothing missing."""
+
+    @property
+    def text(self) -> str:
+        """As the rule file has it."""
+        return self.expression.span.text
+
+    @property
+    def is_as_wanted(self) -> bool:
+        return self.answer is self.wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagTrace:
+    rule: Tag
+    answer: Truth
+    """The tag is given if TRUE."""
+    when: Trace
+    unless: Trace | None
+    because: tuple[Value, ...]
+    """The values for the holes in the tag's reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LadderTrace:
+    rule: Ladder
+    answer: str | None
+    lines: tuple[Trace, ...]
+    """The condition of every level, in the order written."""
+    decided_by: int | None
+    """The line that gave the value, or that was unknown and so blocked it; None: no line did."""
+
+
+def explain(
+    ruleset: Ruleset,
+    facts: Facts,
+    as_of: date,
+    rule: str | tuple[str, str],
+    overrides: Overrides | None = None,
+) -> TagTrace | LadderTrace:
+    """Why one rule answers as it does; `rule` is a name, or its kind (tag, tier, class) and name."""
+    found = _find(ruleset, rule)
+    evaluation = Evaluation(ruleset, facts, as_of, overrides)
+    evaluation.run()
+    with overflow_of(found.kind, found.name):
+        match found:
+            case Tag():
+                return _explain_tag(found, evaluation)
+            case Ladder():
+                return _explain_ladder(found, evaluation)
+            case _:
+                assert_never(found)
+
+
+def _explain_tag(tag: Tag, evaluation: Evaluation) -> TagTrace:
+    tracer = _Tracer(evaluation)
+    return TagTrace(
+        rule=tag,
+        answer=evaluation.tags[tag.name],
+        when=tracer.trace(tag.when, True),
+        unless=tracer.trace(tag.unless, False) if tag.unless else None,
+        because=tuple(map(evaluation.value, tag.because.values)) if tag.because else (),
+    )
+
+
+def _explain_ladder(ladder: Ladder, evaluation: Evaluation) -> LadderTrace:
+    tracer = _Tracer(evaluation)
+    lines = tuple(tracer.trace(level.when, True) for level in ladder.levels)
+    stops = (True, None) if ladder.kind == "class" else (True,)
+    return LadderTrace(
+        rule=ladder,
+        answer=evaluation.ladders[ladder.name],
+        lines=lines,
+        decided_by=next((i for i, line in enumerate(lines) if line.answer in stops), None),
+    )
+
+
+def shortest_way(trace: Trace) -> tuple[Trace, ...]:
+    """The fewest conditions that would have to change for the wanted answer; the first of equally few.
+
+    One without a gap turns on a text, a missing value or another rule.
+    """
+    if trace.is_as_wanted:
+        return ()
+    match trace.expression:
+        case Not():
+            return shortest_way(trace.children[0])
+        case Junction(operator=operator):
+            ways = [shortest_way(child) for child in trace.children]
+            if (operator == "and") == trace.wanted:
+                return tuple(step for way in ways for step in way)
+            return min(ways, key=len)
+        case _:
+            return (trace,)
+
+
+def _find(ruleset: Ruleset, rule: str | tuple[str, str]) -> Rule:
+    kind, name = (None, rule) if isinstance(rule, str) else rule
+    for found in (ruleset.tags.get(name), ruleset.ladders.get(name)):
+        if found is not None and kind in (None, found.kind):
+            return found
+    raise KeyError(rule)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tracer:
+    evaluation: Evaluation
+
+    def trace(self, expression: Expression, wanted: bool = True) -> Trace:
+        answer = self.evaluation.value(expression)
+        beneath = tuple(self._beneath(expression, wanted))
+        return Trace(
+            expression=expression,
+            answer=answer,
+            wanted=wanted if expression.type == BOOLEAN else None,
+            operands=self._operands(expression, beneath),
+            children=beneath,
+            gap=_gap(expression, beneath, wanted) if answer is (not wanted) else None,
+        )
+
+    def _beneath(self, expression: Expression, wanted: bool) -> Iterator[Trace]:
+        match expression:
+            case Not():
+                yield self.trace(expression.operand, not wanted)
+            case Junction():
+                yield from (self.trace(item, wanted) for item in expression.items)
+            case Conditional():
+                condition = self.trace(expression.condition)
+                yield condition
+                yield self.trace(expression.then if condition.answer else expression.otherwise, wanted)
+            case Default():
+                operand = self.trace(expression.operand, wanted)
+                yield operand
+                if operand.answer is None:
+                    yield self.trace(expression.value, wanted)
+            case _:
+                yield from (self.trace(child) for child in children(expression))
+
+    def _operands(self, expression: Expression, beneath: tuple[Trace, ...]) -> tuple[Value, ...]:
+        match expression:
+            case LadderIs():
+                return (self.evaluation.ladders[expression.ladder],)
+            case OneOf():
+                choices = self.evaluation.choices(expression)
+                return (beneath[0].answer, *(value for value, _ in choices))
+            case _:
+                return tuple(child.answer for child in beneath)
+
+
+def _gap(expression: Expression, sides: tuple[Trace, ...], wanted: bool) -> Gap | None:
+    if not isinstance(expression, Comparison):
+        return None
+    sign = expression.operator if wanted else OPPOSITE[expression.operator]
+    left, right = expression.left, expression.right
+    rise = _difference(sides[1].answer, sides[0].answer)
+    if sign == "!=" or rise is None:
+        return None
+    whole = isinstance(rise, int)  # days are, too
+    beyond = sign in ("<", ">")
+    more = rise > 0 if sign == "=" else sign in (">", ">=")
+    moves_right = _is_fixed(left) and not _is_fixed(right)
+    return Gap(
+        side=right if moves_right else left,
+        amount=absolute(rise) + 1 if beyond and whole else absolute(rise),
+        unit="days" if left.type.kind is Kind.DATE else "number",
+        direction="more" if more is not moves_right else "less",
+        beyond=beyond and not whole,
+    )
+
+
+def _difference(above: Value, below: Value) -> Number | None:
+    match above, below:
+        case (bool(), _) | (_, bool()):
+            return None
+        case date(), date():
+            return (above - below).days
+        case int(), int():
+            return above - below
+        case (int() | Decimal() | float(), float()) | (float(), int() | Decimal()):
+            return double(cast(Number, above)) - double(cast(Number, below))
+        case int() | Decimal(), int() | Decimal():
+            return WIDE.subtract(Decimal(above), Decimal(below))
+        case _:
+            return None
+
+
+def _is_fixed(expression: Expression) -> bool:
+    """Whether the same for every customer."""
+    ends = [part for part in walk(expression) if not any(children(part))]
+    return all(isinstance(end, Constant | ParameterValue) for end in ends)
