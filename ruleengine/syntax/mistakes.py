@@ -1,0 +1,308 @@
+"""What a token that cannot stand where it stands probably means, in the words of people who write rules."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Fix, Place, Problem
+from ruleengine.source import Span
+from ruleengine.syntax import language
+from ruleengine.syntax.nesting import LATER_STATEMENTS, STATEMENTS
+from ruleengine.syntax.phrases import clip, nearest
+from ruleengine.syntax.token import BROKEN, Token
+from ruleengine.syntax.wording import quoted
+
+RESERVED = frozenset({"not", "has", "had", "top", "bottom", "days", "if", "true", "false", "tier", "class"})
+"""Words that begin an operand, and so are no names there."""
+
+CONNECTING = frozenset(
+    {"and", "or", "then", "else", "when", "unless", "where", "is", "in", "between", "during", "default", "otherwise"}
+)
+"""Words that stand behind an operand; in front of one they show that another is missing."""
+
+_BEFORE_TEXT = frozenset({"because", "owner", "formerly"})
+
+LATER_WORDS = frozenset(
+    {"until", "keep", "limit", "formerly", "hold", "grace", "fall", "review", "had", "was", "sample", "top", "bottom"}
+    | {"lowest", "within", "among", "ties", "expires", "had"}
+)
+"""Words of the language that are not understood yet."""
+
+
+def is_reserved(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a word is no name where an operand is expected."""
+    word = tokens[at].text
+    follower = tokens[at + 1] if at + 1 < len(tokens) else None
+    if follower is not None and follower.type == "QUOTED" and word in _BEFORE_TEXT:
+        return True
+    if word == "review" and follower is not None and follower.text == "by":
+        return True
+    return word in RESERVED or word in CONNECTING
+
+
+def explain_beginning(tokens: Sequence[Token], at: int) -> Problem:
+    """Why no statement begins here."""
+    token = tokens[at]
+    follower = tokens[at + 1] if at + 1 < len(tokens) else None
+    if token.type == "NAME" and token.text in LATER_STATEMENTS:
+        words = "at most one of" if token.text == "at" else token.text
+        return codes.not_yet(token.span, word=words)
+    doubled = follower is not None and follower.type == token.type and follower.start == token.end
+    if token.text in ("//", "--", "/*") or (doubled and token.type in ("MINUS", "OVER")):
+        span = token.span.to(follower.span) if doubled and follower else token.span
+        return codes.other_comment(span, fix=Fix(span, "#"))
+    if token.type == BROKEN and token.why:
+        return token.why
+    if token.type == "NAME":
+        lower = token.text.lower()
+        near = lower if lower in STATEMENTS | LATER_STATEMENTS else nearest(lower, sorted(STATEMENTS))
+        fix = Fix(token.span, near) if near else None
+        return codes.unknown_statement(token.span, fix=fix, written=clip(token.text, 40), near=near)
+    if token.type == "CLOSE":
+        return codes.stray_parenthesis(token.span)
+    return codes.no_statement(token.span, written=clip(token.text, 40))
+
+
+def explain_end(tokens: Sequence[Token], start: int, at: int, expected: set[str]) -> Problem:
+    """Why a statement cannot end before the token `at`."""
+    last = tokens[at - 1]
+    opened = _open_parenthesis(tokens[start:at])
+    operand = _expects_operand(expected)
+    if opened is not None and not operand:
+        return codes.unclosed_parenthesis(opened.span, Place(_behind(last), "closed-here"))
+    if operand:
+        return _missing_operand(tokens, start, at, _behind(last))
+    return codes.unfinished(
+        _behind(last), after=_shown(last), expected=_in_words(expected, tokens[start], opened is not None)
+    )
+
+
+def explain(tokens: Sequence[Token], start: int, at: int, expected: set[str]) -> Problem:
+    """Why the token `at` cannot stand in the statement that begins at `start`, where `expected` could."""
+    return _Mistake(tokens, start, at, expected).explain()
+
+
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    tokens: Sequence[Token]
+    start: int
+    at: int
+    expected: set[str]
+
+    @property
+    def token(self) -> Token:
+        return self.tokens[self.at]
+
+    @property
+    def before(self) -> Token:
+        return self.tokens[self.at - 1]
+
+    @property
+    def follower(self) -> Token | None:
+        return self.tokens[self.at + 1] if self.at + 1 < len(self.tokens) else None
+
+    def explain(self) -> Problem:
+        token = self.token
+        if token.type == BROKEN and token.why:
+            return token.why
+        return self._later() or self._parenthesis() or self._quotes() or self._word() or self._operand() or self._other()
+
+    def _later(self) -> Problem | None:
+        """A part of the language that is not understood yet."""
+        word, follower = self.token.text, self.follower
+        sampled = self.before.text == "sample" and self.token.type == "NUMBER"
+        if sampled:
+            return codes.not_yet(self.before.span, word="sample")
+        if not _is_word(self.token) or word == "best":
+            return None
+        if word == "if" and follower is not None and follower.text == "unknown":
+            return codes.not_yet(self.token.span.to(follower.span), word="if unknown keep")
+        if word in LATER_WORDS and not (word == "review" and "REVIEW" in self.expected):
+            return codes.not_yet(self.token.span, word=word)
+        return None
+
+    def _parenthesis(self) -> Problem | None:
+        opened = _open_parenthesis(self.tokens[self.start : self.at])
+        if self.token.text == ")" and self.token.type == "CLOSE" and opened is None:
+            return codes.stray_parenthesis(self.token.span, fix=Fix(self.token.span, ""))
+        return None
+
+    def _quotes(self) -> Problem | None:
+        """A name where a quoted text belongs, or the other way round."""
+        token = self.token
+        if "QUOTED" in self.expected and not _expects_operand(self.expected) and _is_word(token):
+            if self._meant() and self.before.type not in ("TAG", "BECAUSE", "OWNER", "OTHERWISE", "ZONE"):
+                return None
+            if "EQUAL" in self.expected or self.before.type in ("NAME", "NUMBER"):
+                return None
+            words = [token]
+            for later in self.tokens[self.at + 1 :]:
+                if later.begins_line or not _is_word(later) or later.text in language.terminal_of_word():
+                    break
+                words.append(later)
+            span = words[0].span.to(words[-1].span)
+            return codes.missing_quotes(
+                span, fix=Fix(span, quoted(span.text)), what=_role(self.before), written=clip(span.text, 60)
+            )
+        if self.expected == {"NAME"} and token.type == "QUOTED":
+            inner = token.text[1:-1]
+            named = re.fullmatch(language.patterns()["NAME"], inner)
+            suggestion = re.sub(r"\W+", "_", inner).strip("_")
+            usable = inner if named else suggestion if suggestion[:1].isalpha() else None
+            return codes.needless_quotes(
+                token.span, fix=Fix(token.span, usable) if usable else None, what=_named(self.before), usable=usable
+            )
+        return None
+
+    def _word(self) -> Problem | None:
+        """A keyword written in another way."""
+        token = self.token
+        near = self._meant()
+        if near is None:
+            return None
+        if near == token.text.lower():
+            return codes.keyword_case(token.span, fix=Fix(token.span, near), written=token.text, near=near)
+        return codes.unknown_word(token.span, fix=Fix(token.span, near), written=clip(token.text, 40), near=near)
+
+    def _meant(self) -> str | None:
+        """The keyword that could stand here and that the word comes near to."""
+        if not _is_word(self.token):
+            return None
+        possible = [language.keywords()[name][0] for name in sorted(self.expected) if name in language.keywords()]
+        lower = self.token.text.lower()
+        if lower in possible:
+            return lower
+        return None if lower in language.terminal_of_word() else nearest(lower, possible)
+
+    def _operand(self) -> Problem | None:
+        token = self.token
+        if _expects_operand(self.expected):
+            if _is_word(token) and token.text in RESERVED:
+                return codes.reserved_word(token.span, word=token.text)
+            if token.type in _SIGNS or _is_word(token):
+                return _missing_operand(self.tokens, self.start, self.at, token.span)
+            return None
+        begins_operand = token.type in ("NUMBER", "QUOTED", "DATE", "OPEN") or _is_word(token)
+        if "PLUS" in self.expected and begins_operand and token.text not in language.terminal_of_word():
+            return codes.missing_operator(
+                token.span,
+                Place(self.before.span, "before"),
+                before=_shown(self.before),
+                written=_shown(token),
+            )
+        return None
+
+    def _other(self) -> Problem:
+        token = self.token
+        opened = _open_parenthesis(self.tokens[self.start : self.at]) is not None
+        if self.before.text == "last" and token.text in ("day", "week", "month", "quarter", "year"):
+            return codes.last_without_number(token.span, unit=token.text)
+        if token.text == "during" and self.tokens[self.start].text != "let" and self._behind_default():
+            return codes.during_after_default(token.span)
+        return codes.unexpected(
+            token.span,
+            written=_shown(token),
+            after=_shown(self.before),
+            expected=_in_words(self.expected, self.tokens[self.start], opened),
+        )
+
+    def _behind_default(self) -> bool:
+        recent = self.tokens[max(self.start, self.at - 4) : self.at]
+        return any(token.type == "DEFAULT" for token in recent)
+
+
+_SIGNS = frozenset(
+    {"EQUAL", "UNEQUAL", "LESS", "LESS_OR_EQUAL", "MORE", "MORE_OR_EQUAL", "PLUS", "TIMES", "OVER", "COMMA", "CLOSE", "DOT"}
+)
+_LITERALS = frozenset({"NUMBER", "QUOTED", "DATE", BROKEN, "OPEN", "MINUS"}) | _SIGNS
+
+
+def _is_word(token: Token) -> bool:
+    return token.type not in _LITERALS
+
+
+def _expects_operand(expected: set[str]) -> bool:
+    return {"NAME", "NUMBER", "QUOTED"} <= expected
+
+
+def _open_parenthesis(tokens: Sequence[Token]) -> Token | None:
+    """The last parenthesis that is open behind these tokens."""
+    opened: list[Token] = []
+    for token in tokens:
+        if token.type == "OPEN":
+            opened.append(token)
+        elif token.type == "CLOSE" and opened:
+            opened.pop()
+    return opened[-1] if opened else None
+
+
+def _behind(token: Token) -> Span:
+    """The character behind a token, where something is missing."""
+    return Span(token.reading.source, token.end, token.end)
+
+
+def _shown(token: Token) -> str:
+    return clip(token.text, 40)
+
+
+def _missing_operand(tokens: Sequence[Token], start: int, at: int, span: Span) -> Problem:
+    last = tokens[at - 1]
+    return codes.missing_operand(span, Place(last.span, "before"), after=_shown(last))
+
+
+def _role(before: Token) -> str:
+    """What the quoted text behind a word is."""
+    return {
+        "TAG": "The name of a tag",
+        "BECAUSE": "The reason",
+        "OWNER": "The owner",
+        "OTHERWISE": "A level or value",
+        "ZONE": "The name of a timezone",
+    }.get(before.type, "A text")
+
+
+def _named(before: Token) -> str:
+    return f"The name behind `{_shown(before)}`"
+
+
+def _in_words(expected: set[str], first: Token, opened: bool) -> str:
+    """What could stand at a place, as a phrase: never the names of terminals."""
+    choices: list[str] = []
+    words = language.keywords()
+    rest = set(expected)
+    if _expects_operand(rest):
+        choices.append("a value (a metric, a number, a quoted text or a date)")
+        rest &= {"DISTINCT", "CLOSE"}
+    elif "NUMBER" in rest and "QUOTED" in rest:
+        choices.append("a number, a quoted text, a date, `true` or `false`")
+        rest = set()
+    if "PLUS" in rest:
+        choices.append("an operator such as `>`")
+        rest -= {"EQUAL", "UNEQUAL", "LESS", "LESS_OR_EQUAL", "MORE", "MORE_OR_EQUAL", "PLUS", "MINUS", "TIMES", "OVER"}
+        rest -= {"IS", "IN", "BETWEEN", "STARTS", "ENDS", "CONTAINS", "NOT", "DEFAULT", "DURING", "OPEN", "DOT"}
+    for terminal, phrase in _PHRASES.items():
+        if terminal in rest:
+            choices.append(phrase)
+            rest.discard(terminal)
+    if not opened:
+        rest.discard("CLOSE")
+    choices += [f"`{words[name][0]}`" for name in words if name in rest]
+    if "CLOSE" in rest and opened:
+        choices.append("`)`")
+    if not choices:
+        return f"the end of the `{first.text}` statement"
+    return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
+
+
+_PHRASES = {
+    "NAME": "a name",
+    "QUOTED": "a text in quotes",
+    "NUMBER": "a number",
+    "DATE": "a date such as 2026-01-31",
+    "EQUAL": "`=`",
+    "OPEN": "`(`",
+    "COMMA": "`,`",
+    "DOT": "`.`",
+    "MINUS": "`-`",
+}

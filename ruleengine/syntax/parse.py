@@ -1,0 +1,125 @@
+"""From text to the syntax tree."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from lark import Token as LarkToken
+from lark import UnexpectedToken
+from lark.parsers.lalr_interactive_parser import InteractiveParser
+
+from ruleengine.diagnostics.problem import Problem, Problems
+from ruleengine.source import Source, Span
+from ruleengine.syntax import language, mistakes, nodes
+from ruleengine.syntax.nesting import LATER_STATEMENTS, STATEMENTS, begins_statement, is_statement_word
+from ruleengine.syntax.scan import Scan, scan
+from ruleengine.syntax.token import END, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a text says, as far as it could be read, and all that is wrong with how it is written."""
+
+    file: nodes.File
+    comments: tuple[Span, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        return any(problem.is_error for problem in self.problems)
+
+
+def parse(source: Source) -> Parsed:
+    """Read a rule file: every statement that is written well, and one problem for each mistake. Takes any text."""
+    scanned = scan(source)
+    statements = _Statements(scanned).read()
+    file = nodes.File(Span(source, 0, len(source.text)), tuple(statements))
+    return Parsed(file, scanned.comments, tuple(Problems(scanned.reading.problems)))
+
+
+class _Statements:
+    """Reads one statement after another. Behind a mistake it goes on where the next statement begins."""
+
+    def __init__(self, scanned: Scan) -> None:
+        self.tokens = scanned.tokens
+        self.problems = scanned.reading.problems
+        self.found: list[nodes.Statement] = []
+
+    def read(self) -> list[nodes.Statement]:
+        at = 0
+        while at < len(self.tokens):
+            at = self._statement(at)
+        return self.found
+
+    def _statement(self, start: int) -> int:
+        """Read the statement that begins here. Returns where the next one begins."""
+        first = self.tokens[start]
+        if first.text not in STATEMENTS or first.type != "NAME":
+            self.problems.append(mistakes.explain_beginning(self.tokens, start))
+            return self._next_statement(start)
+        parser = language.parser()
+        at = start
+        while at < len(self.tokens):
+            token = self.tokens[at]
+            if at > start and begins_statement(self.tokens, at):
+                break
+            terminal = _terminal(self.tokens, at, parser)
+            if terminal is None and is_statement_word(token) and END in parser.choices():
+                break
+            if terminal is None or not _feed(parser, token, terminal):
+                self.problems.append(mistakes.explain(self.tokens, start, at, parser.accepts()))
+                return self._next_statement(start, at)
+            at += 1
+        try:
+            statement = parser.feed_eof()
+        except UnexpectedToken:
+            self.problems.append(mistakes.explain_end(self.tokens, start, at, parser.accepts()))
+        else:
+            if statement is not None:
+                self.found.append(statement)
+        return at
+
+    def _next_statement(self, start: int, at: int | None = None) -> int:
+        """Where to go on behind a mistake at `at` in the statement that began at `start`."""
+        source = self.tokens[start].reading.source
+        _, column = source.position(self.tokens[start].start)
+        for later in range(max(start + 1, at or 0), len(self.tokens)):
+            token = self.tokens[later]
+            if not token.begins_line or not is_statement_word(token):
+                continue
+            if begins_statement(self.tokens, later):
+                return later
+            if source.position(token.start)[1] <= column and not _is_operand(self.tokens, later):
+                return later
+        return len(self.tokens)
+
+
+def _is_operand(tokens: list[Token], at: int) -> bool:
+    """Whether these may be the words of a condition: `tier loyalty is …` or a column `check >= 5`."""
+    if tokens[at].text in ("tier", "class"):
+        return len(tokens) > at + 2 and tokens[at + 2].text in ("is", "was")
+    if tokens[at].text in LATER_STATEMENTS:
+        return not begins_statement(tokens, at)
+    return False
+
+
+def _terminal(tokens: list[Token], at: int, parser: InteractiveParser) -> str | None:
+    """What a token is where it stands; None where it cannot stand."""
+    token = tokens[at]
+    choices = parser.choices()
+    if token.type != "NAME":
+        return token.type if token.type in choices else None
+    keyword = language.terminal_of_word().get(token.text)
+    if keyword in choices:
+        return keyword
+    if "NAME" not in choices or ("NUMBER" in choices and mistakes.is_reserved(tokens, at)):
+        return None
+    return "NAME"
+
+
+def _feed(parser: InteractiveParser, token: Token, terminal: str) -> bool:
+    token.type = terminal
+    try:
+        parser.feed_token(cast(LarkToken, cast(Any, token)))
+    except UnexpectedToken:
+        return False
+    return True
