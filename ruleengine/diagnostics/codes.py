@@ -23,7 +23,6 @@ def _warning(slug: str) -> Code:
 
 # -- text: what can be wrong before a word of it is understood -------------------------------------------
 
-unreadable_file = _error("unreadable-file")
 not_utf8 = _error("not-utf8")
 file_too_large = _error("file-too-large")
 too_many_words = _error("too-many-words")
@@ -50,6 +49,11 @@ keyword_case = _error("keyword-case")
 missing_quotes = _error("missing-quotes")
 needless_quotes = _error("needless-quotes")
 reserved_word = _error("reserved-word")
+not_a_literal = _error("not-a-literal")
+needless_is = _error("needless-is")
+spoken_operator = _error("spoken-operator")
+bare_tag = _error("bare-tag")
+bare_list = _error("bare-list")
 missing_operand = _error("missing-operand")
 missing_operator = _error("missing-operator")
 missing_clause = _error("missing-clause")
@@ -126,6 +130,19 @@ never_in_data = _warning("never-in-data")
 
 # -- data: sources and what they hold ---------------------------------------------------------------------
 
+source_unreadable = _error("source-unreadable")
+column_missing = _error("column-missing")
+column_type = _error("column-type")
+value_unreadable = _error("value-unreadable")
+value_not_finite = _error("value-not-finite")
+value_out_of_range = _error("value-out-of-range")
+key_missing = _error("key-missing")
+key_repeated = _error("key-repeated")
+overflow = _error("overflow")
+data_changed = _error("data-changed")
+engine_failed = _error("engine-failed")
+value_rounded = _warning("value-rounded")
+
 # -- use: commands, settings, the store -------------------------------------------------------------------
 
 ruleset_missing = _error("ruleset-missing")
@@ -162,6 +179,14 @@ actor_unreadable = _error("actor-unreadable")
 folder_not_empty = _error("folder-not-empty")
 not_formattable = _error("not-formattable")
 system_refused = _error("system-refused")
+customer_unknown = _error("customer-unknown")
+customer_not_a_number = _error("customer-not-a-number")
+rule_unknown = _error("rule-unknown")
+rule_is_draft = _error("rule-is-draft")
+values_not_kept = _error("values-not-kept")
+source_changed = _error("source-changed")
+as_of_ahead = _warning("as-of-ahead")
+saw_part_of_today = _warning("saw-part-of-today")
 
 # The store.
 store_locked = _error("store-locked")

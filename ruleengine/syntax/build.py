@@ -1,4 +1,4 @@
-"""From what the grammar recognised to the nodes of the syntax tree, and the mistakes that only whole phrases show."""
+"""From what the grammar recognised to the nodes of the syntax tree."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from typing import Any, cast
 from lark import Transformer
 
 from ruleengine.diagnostics import codes
-from ruleengine.diagnostics.problem import Fix, Place
+from ruleengine.diagnostics.problem import Fix, Place, Word
 from ruleengine.source import Span
 from ruleengine.syntax import nodes
-from ruleengine.syntax.phrases import default_beside, mixed_junction, nearest, several_comparisons
+from ruleengine.syntax.phrases import clip, default_beside, mixed_junction, nearest, several_comparisons
 from ruleengine.syntax.token import Token
 from ruleengine.types import COLUMN_TYPES, MAX_DIGITS, MAX_SCALE, ColumnType
 
@@ -53,7 +53,6 @@ class Clause:
     span: Span
 
 
-
 def _span(parts: Parts) -> Span:
     first, last = parts[0].span, parts[-1].span
     return Span(first.source, first.start, last.end)
@@ -80,7 +79,7 @@ def unquoted(text: str) -> str:
 
 
 class Builder(Transformer[Any, Any]):
-    """One method per rule of the grammar. It keeps no state: problems go to the reading that the tokens belong to."""
+    """One method per rule of the grammar. It has no state: problems go to the reading that the tokens are of."""
 
     # -- literals and names
 
@@ -120,7 +119,7 @@ class Builder(Transformer[Any, Any]):
 
     def days(self, parts: Parts) -> nodes.Days:
         default_beside(parts)
-        direction = parts[1].type.lower() if len(parts) == 3 else "until anniversary of"
+        direction: Any = parts[1].type.lower() if len(parts) == 3 else "until anniversary of"
         return nodes.Days(_span(parts), direction, parts[-1])
 
     def during(self, parts: Parts) -> nodes.During:
@@ -159,9 +158,7 @@ class Builder(Transformer[Any, Any]):
 
     def text_test(self, parts: Parts) -> nodes.TextTest:
         default_beside(parts)
-        operator: Any = (
-            "starts with" if _has(parts, "STARTS") else "ends with" if _has(parts, "ENDS") else "contains"
-        )
+        operator: Any = "starts with" if _has(parts, "STARTS") else "ends with" if _has(parts, "ENDS") else "contains"
         return nodes.TextTest(_span(parts), operator, parts[0], _has(parts, "NOT"), parts[-1])
 
     def has_tag(self, parts: Parts) -> nodes.HasTag:
@@ -169,9 +166,7 @@ class Builder(Transformer[Any, Any]):
 
     def ladder_is(self, parts: Parts) -> nodes.LadderIs:
         kind: Any = parts[0].type.lower()
-        return nodes.LadderIs(
-            _span(parts), kind, _name(parts[1]), _has(parts, "NOT"), _has(parts, "LEAST"), parts[-1]
-        )
+        return nodes.LadderIs(_span(parts), kind, _name(parts[1]), _has(parts, "NOT"), _has(parts, "LEAST"), parts[-1])
 
     def negation(self, parts: Parts) -> nodes.Not:
         return nodes.Not(_span(parts), parts[1])
@@ -259,7 +254,7 @@ class Builder(Transformer[Any, Any]):
             source=_name(source[-1]),
             distinct=len(source) == 2,
             key=_name(key),
-            key_type=_column_type(key_type[0]) if key_type else COLUMN_TYPES["text"],
+            key_type=_key_type(key_type),
             columns=_columns(clauses),
             since=_name(clauses["SINCE"].values[0]) if "SINCE" in clauses else None,
             where=_value(clauses, "WHERE"),
@@ -275,7 +270,7 @@ class Builder(Transformer[Any, Any]):
             name=_name(parts[1]),
             source=_name(clauses["FROM"].values[0]),
             key=_name(key) if key else None,
-            key_type=_column_type(key_type[0]) if key_type else COLUMN_TYPES["text"],
+            key_type=_key_type(key_type),
             customer=_name(clauses["FOR"].values[0]),
             at=_name(clauses["AT"].values[0]),
             zone=_value(clauses, "ZONE"),
@@ -349,10 +344,19 @@ def _complete(parts: Parts, clauses: dict[str, Clause], *needed: str) -> bool:
             words = [part for part in parts[:3] if isinstance(part, Token)]
             named = parts[0].span.to(parts[1].span if len(words) < 2 or words[0].type != "DRAFT" else parts[2].span)
             words[0].reading.problems.append(
-                codes.missing_clause(named, statement=named.text, word=terminal.lower())
+                codes.missing_clause(
+                    named,
+                    statement=clip(named.text, 60),
+                    word=terminal.lower(),
+                    example=Word(f"example-{terminal.lower()}"),
+                )
             )
             return False
     return True
+
+
+def _key_type(written: Parts) -> ColumnType:
+    return _column_type(written[0]) if written else COLUMN_TYPES["text"]
 
 
 def _value(clauses: dict[str, Clause], terminal: str) -> Any:
@@ -369,16 +373,15 @@ def _label(parts: Parts) -> nodes.Text | None:
 
 def _fits(size: list[Decimal]) -> bool:
     whole = len(size) == 2 and all(number == int(number) for number in size)
-    return whole and 1 <= size[0] <= MAX_DIGITS and size[1] <= min(MAX_SCALE, size[0])
+    return whole and 1 <= size[0] <= MAX_DIGITS and size[1] <= MAX_SCALE and size[1] <= size[0]
 
 
 def _column_type(token: Token) -> ColumnType:
     found = COLUMN_TYPES.get(token.text)
     if found is None:
         word = token.text.lower()
-        near = next((kind for kind, kin in _KIN.items() if word == kind or word in kin), None) or nearest(
-            word, COLUMN_TYPES
-        )
+        known = {kin: kind for kind, kins in _KIN.items() for kin in (kind, *kins)}
+        near = known.get(word) or known.get(nearest(word, known) or "")
         token.reading.problems.append(
             codes.unknown_type(
                 token.span,

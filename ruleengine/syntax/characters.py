@@ -8,7 +8,7 @@ FULL_WIDTH = {ord("\u3000"): " "} | {
     for offset in range(94)
     if chr(ord("!") + offset) in "!%()*+,-./0123456789:<=>"
 }
-"""Full-width forms that are read as plain ones, outside quotes; each is one character, so places stay what they are."""
+"""Full-width forms that are read as plain ones outside quotes: one character for one, so that places hold."""
 
 SIGNS = {
     "==": "=",
@@ -44,8 +44,8 @@ SIGNS = {
 }
 """Signs of other languages, and what is written here instead."""
 
-# Zero-width characters, direction marks, tags and the like: what is shown is not what is read. A zero-width joiner
-# is let through behind an emoji, where it makes one sign of several.
+# Zero-width characters, direction marks, tags and the like: what is shown is not what is read. A zero-width
+# joiner is let through behind an emoji, where it makes one sign of several.
 _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
     "\ufff9-\ufffb\U000e0000-\U000e007f"

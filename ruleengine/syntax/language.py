@@ -2,14 +2,15 @@
 
 import re
 import tomllib
+from collections.abc import Container
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
-from lark import Lark
-from lark.parsers.lalr_interactive_parser import InteractiveParser
+from lark import Lark, UnexpectedToken
 
 from ruleengine.syntax.build import Builder
+from ruleengine.syntax.token import Token
 
 GRAMMAR = files("ruleengine.grammar")
 
@@ -49,16 +50,36 @@ def _lark() -> Lark:
     return build(transformer=Builder())
 
 
-def parser() -> InteractiveParser:
-    """A parser at the beginning of a statement. Tokens are fed to it; nodes come out at the end."""
-    return _lark().parse_interactive("")
+class Parser:
+    """Reads one statement: tokens are fed to it, and a node comes out at the end."""
+
+    def __init__(self) -> None:
+        self._parser: Any = _lark().parse_interactive("")
+
+    def choices(self) -> Container[str]:
+        """The terminals that may come next, and some that turn out not to."""
+        return cast(Container[str], self._parser.choices())
+
+    def expected(self) -> set[str]:
+        """The terminals that may come next. Takes its time."""
+        return cast(set[str], self._parser.accepts())
+
+    def feed(self, token: Token) -> bool:
+        """Whether the token, by its type, can stand here. After a false one the parser is of no more use."""
+        try:
+            self._parser.feed_token(token)
+        except UnexpectedToken:
+            return False
+        return True
+
+    def end(self) -> Any:
+        """The node, or None where the statement was understood but lacks a part. Raises UnexpectedToken."""
+        return self._parser.feed_eof()
 
 
 @cache
 def patterns() -> dict[str, str]:
     """The regular expression of each terminal that is not a keyword."""
     return {
-        terminal.name: terminal.pattern.to_regexp()
-        for terminal in _lark().terminals
-        if terminal.name not in keywords()
+        terminal.name: terminal.pattern.to_regexp() for terminal in _lark().terminals if terminal.name not in keywords()
     }

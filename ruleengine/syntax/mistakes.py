@@ -8,7 +8,8 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Fix, Place, Problem
 from ruleengine.source import Span
 from ruleengine.syntax import language
-from ruleengine.syntax.nesting import LATER_STATEMENTS, STATEMENTS
+from ruleengine.syntax.expectations import expects_operand, in_words
+from ruleengine.syntax.nesting import LATER_STATEMENTS, STATEMENTS, begins_as
 from ruleengine.syntax.phrases import clip, nearest
 from ruleengine.syntax.token import BROKEN, Token
 from ruleengine.syntax.wording import quoted
@@ -17,14 +18,42 @@ RESERVED = frozenset({"not", "has", "had", "top", "bottom", "days", "if", "true"
 """Words that begin an operand, and so are no names there."""
 
 CONNECTING = frozenset(
-    {"and", "or", "then", "else", "when", "unless", "where", "is", "in", "between", "during", "default", "otherwise"}
+    {
+        "and",
+        "or",
+        "then",
+        "else",
+        "when",
+        "unless",
+        "where",
+        "is",
+        "in",
+        "between",
+        "during",
+        "default",
+        "otherwise",
+    }
 )
 """Words that stand behind an operand; in front of one they show that another is missing."""
 
 _BEFORE_TEXT = frozenset({"because", "owner", "formerly"})
 
 LATER_WORDS = frozenset(
-    {"until", "keep", "limit", "formerly", "hold", "grace", "fall", "review", "had", "was", "sample", "top", "bottom"}
+    {
+        "until",
+        "keep",
+        "limit",
+        "formerly",
+        "hold",
+        "grace",
+        "fall",
+        "review",
+        "had",
+        "was",
+        "sample",
+        "top",
+        "bottom",
+    }
     | {"lowest", "within", "among", "ties", "expires", "had"}
 )
 """Words of the language that are not understood yet."""
@@ -39,6 +68,16 @@ def is_reserved(tokens: Sequence[Token], at: int) -> bool:
     if word == "review" and follower is not None and follower.text == "by":
         return True
     return word in RESERVED or word in CONNECTING
+
+
+def misspelled_beginning(tokens: list[Token], at: int) -> str | None:
+    """The statement that was meant by a misspelled word whose followers are those of a statement."""
+    word = tokens[at].text
+    if not _is_word(tokens[at]) or word in language.terminal_of_word() or word in LATER_STATEMENTS:
+        return None
+    lower = word.lower()
+    near = lower if lower in STATEMENTS else nearest(lower, sorted(STATEMENTS))
+    return near if near and begins_as(tokens, at, near) else None
 
 
 def explain_beginning(tokens: Sequence[Token], at: int) -> Problem:
@@ -68,13 +107,16 @@ def explain_end(tokens: Sequence[Token], start: int, at: int, expected: set[str]
     """Why a statement cannot end before the token `at`."""
     last = tokens[at - 1]
     opened = _open_parenthesis(tokens[start:at])
-    operand = _expects_operand(expected)
+    operand = expects_operand(expected)
     if opened is not None and not operand:
         return codes.unclosed_parenthesis(opened.span, Place(_behind(last), "closed-here"))
     if operand:
         return _missing_operand(tokens, start, at, _behind(last))
+    if "AND" in expected and "OR" not in expected:
+        expected = {"AND"}
+    expected = expected & {"ELSE", "THEN"} or expected
     return codes.unfinished(
-        _behind(last), after=_shown(last), expected=_in_words(expected, tokens[start], opened is not None)
+        _behind(last), after=_shown(last), expected=in_words(expected, tokens[start], opened is not None)
     )
 
 
@@ -106,7 +148,16 @@ class _Mistake:
         token = self.token
         if token.type == BROKEN and token.why:
             return token.why
-        return self._later() or self._parenthesis() or self._quotes() or self._word() or self._operand() or self._other()
+        return (
+            self._later()
+            or self._parenthesis()
+            or self._parameter()
+            or self._spoken()
+            or self._quotes()
+            or self._word()
+            or self._operand()
+            or self._other()
+        )
 
     def _later(self) -> Problem | None:
         """A part of the language that is not understood yet."""
@@ -128,10 +179,45 @@ class _Mistake:
             return codes.stray_parenthesis(self.token.span, fix=Fix(self.token.span, ""))
         return None
 
+    def _parameter(self) -> Problem | None:
+        """A calculation as a parameter."""
+        if self.tokens[self.start].type != "LET":
+            return None
+        literal = {"NUMBER", "QUOTED", "TRUE"} <= self.expected
+        behind = "THEN" in self.expected and self.token.type in ("PLUS", "MINUS", "TIMES", "OVER", "OPEN")
+        if (literal and (_is_word(self.token) or self.token.type == "OPEN")) or behind:
+            return codes.not_a_literal(self.token.span, written=_shown(self.token))
+        return None
+
+    def _spoken(self) -> Problem | None:
+        """`is in`, `is greater than`: words that are written in another way."""
+        token = self.token
+        before = [earlier.type for earlier in self.tokens[max(self.start, self.at - 2) : self.at]]
+        ises = 2 if before == ["IS", "NOT"] else 1 if before[-1] == "IS" else 0
+        span = self.tokens[self.at - ises].span.to(token.span)
+        if ises and token.text in ("in", "between", "starts", "ends", "contains"):
+            plain = f"not {token.text}" if ises == 2 else token.text
+            return codes.needless_is(span, fix=Fix(span, plain), plain=plain, written=clip(span.text))
+        at = self.at - 1 if token.text in _SPOKEN_ENDS and self.before.text in _SPOKEN else self.at
+        first = self.tokens[at]
+        if first.text not in _SPOKEN or at == self.start or (at == self.at and "PLUS" not in self.expected):
+            return None
+        end = self.tokens[at + 1] if at + 1 < len(self.tokens) else None
+        sign = _SPOKEN[first.text]
+        if end is not None and end.text in _SPOKEN_ENDS:
+            sign = {"least": ">=", "most": "<="}.get(end.text, sign)
+        elif first.text == "at":
+            return None
+        else:
+            end = None
+        begin = self.tokens[at - 1] if self.tokens[at - 1].type == "IS" else first
+        span = begin.span.to((end or first).span)
+        return codes.spoken_operator(span, fix=Fix(span, sign), sign=sign, written=clip(span.text))
+
     def _quotes(self) -> Problem | None:
         """A name where a quoted text belongs, or the other way round."""
         token = self.token
-        if "QUOTED" in self.expected and not _expects_operand(self.expected) and _is_word(token):
+        if "QUOTED" in self.expected and not expects_operand(self.expected) and _is_word(token):
             if self._meant() and self.before.type not in ("TAG", "BECAUSE", "OWNER", "OTHERWISE", "ZONE"):
                 return None
             if "EQUAL" in self.expected or self.before.type in ("NAME", "NUMBER"):
@@ -151,7 +237,10 @@ class _Mistake:
             suggestion = re.sub(r"\W+", "_", inner).strip("_")
             usable = inner if named else suggestion if suggestion[:1].isalpha() else None
             return codes.needless_quotes(
-                token.span, fix=Fix(token.span, usable) if usable else None, what=_named(self.before), usable=usable
+                token.span,
+                fix=Fix(token.span, usable) if usable else None,
+                what=_named(self.before),
+                usable=usable,
             )
         return None
 
@@ -176,13 +265,21 @@ class _Mistake:
         return None if lower in language.terminal_of_word() else nearest(lower, possible)
 
     def _operand(self) -> Problem | None:
-        token = self.token
-        if _expects_operand(self.expected):
+        token, before = self.token, self.before
+        reserved = before.type in ("TIER", "CLASS", "HAS", "DAYS") and self.at - 1 > self.start
+        if reserved and self.tokens[self.at - 2].type != "DRAFT" and not _is_word(token):
+            return codes.reserved_word(before.span, word=before.text)
+        if expects_operand(self.expected):
             if _is_word(token) and token.text in RESERVED:
                 return codes.reserved_word(token.span, word=token.text)
             if token.type in _SIGNS or _is_word(token):
                 return _missing_operand(self.tokens, self.start, self.at, token.span)
             return None
+        if token.type == "QUOTED" and before.text == "tag" and "PLUS" in self.expected:
+            return codes.bare_tag(before.span.to(token.span), fix=Fix(before.span, "has tag"), tag=_shown(token))
+        if before.type == "IN" and token.type in ("QUOTED", "NUMBER", "DATE"):
+            fix = Fix(token.span, f"({token.text})")
+            return codes.bare_list(token.span, fix=fix, written=_shown(token))
         begins_operand = token.type in ("NUMBER", "QUOTED", "DATE", "OPEN") or _is_word(token)
         if "PLUS" in self.expected and begins_operand and token.text not in language.terminal_of_word():
             return codes.missing_operator(
@@ -204,7 +301,7 @@ class _Mistake:
             token.span,
             written=_shown(token),
             after=_shown(self.before),
-            expected=_in_words(self.expected, self.tokens[self.start], opened),
+            expected=in_words(self.expected, self.tokens[self.start], opened),
         )
 
     def _behind_default(self) -> bool:
@@ -212,18 +309,44 @@ class _Mistake:
         return any(token.type == "DEFAULT" for token in recent)
 
 
+_SPOKEN = {
+    "greater": ">",
+    "more": ">",
+    "above": ">",
+    "over": ">",
+    "less": "<",
+    "fewer": "<",
+    "below": "<",
+    "under": "<",
+    "equals": "=",
+    "equal": "=",
+    "at": ">=",
+}
+"""Operators as they are spoken."""
+
+_SPOKEN_ENDS = frozenset({"than", "to", "least", "most"})
+
 _SIGNS = frozenset(
-    {"EQUAL", "UNEQUAL", "LESS", "LESS_OR_EQUAL", "MORE", "MORE_OR_EQUAL", "PLUS", "TIMES", "OVER", "COMMA", "CLOSE", "DOT"}
+    {
+        "EQUAL",
+        "UNEQUAL",
+        "LESS",
+        "LESS_OR_EQUAL",
+        "MORE",
+        "MORE_OR_EQUAL",
+        "PLUS",
+        "TIMES",
+        "OVER",
+        "COMMA",
+        "CLOSE",
+        "DOT",
+    }
 )
 _LITERALS = frozenset({"NUMBER", "QUOTED", "DATE", BROKEN, "OPEN", "MINUS"}) | _SIGNS
 
 
 def _is_word(token: Token) -> bool:
     return token.type not in _LITERALS
-
-
-def _expects_operand(expected: set[str]) -> bool:
-    return {"NAME", "NUMBER", "QUOTED"} <= expected
 
 
 def _open_parenthesis(tokens: Sequence[Token]) -> Token | None:
@@ -264,45 +387,3 @@ def _role(before: Token) -> str:
 
 def _named(before: Token) -> str:
     return f"The name behind `{_shown(before)}`"
-
-
-def _in_words(expected: set[str], first: Token, opened: bool) -> str:
-    """What could stand at a place, as a phrase: never the names of terminals."""
-    choices: list[str] = []
-    words = language.keywords()
-    rest = set(expected)
-    if _expects_operand(rest):
-        choices.append("a value (a metric, a number, a quoted text or a date)")
-        rest &= {"DISTINCT", "CLOSE"}
-    elif "NUMBER" in rest and "QUOTED" in rest:
-        choices.append("a number, a quoted text, a date, `true` or `false`")
-        rest = set()
-    if "PLUS" in rest:
-        choices.append("an operator such as `>`")
-        rest -= {"EQUAL", "UNEQUAL", "LESS", "LESS_OR_EQUAL", "MORE", "MORE_OR_EQUAL", "PLUS", "MINUS", "TIMES", "OVER"}
-        rest -= {"IS", "IN", "BETWEEN", "STARTS", "ENDS", "CONTAINS", "NOT", "DEFAULT", "DURING", "OPEN", "DOT"}
-    for terminal, phrase in _PHRASES.items():
-        if terminal in rest:
-            choices.append(phrase)
-            rest.discard(terminal)
-    if not opened:
-        rest.discard("CLOSE")
-    choices += [f"`{words[name][0]}`" for name in words if name in rest]
-    if "CLOSE" in rest and opened:
-        choices.append("`)`")
-    if not choices:
-        return f"the end of the `{first.text}` statement"
-    return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
-
-
-_PHRASES = {
-    "NAME": "a name",
-    "QUOTED": "a text in quotes",
-    "NUMBER": "a number",
-    "DATE": "a date such as 2026-01-31",
-    "EQUAL": "`=`",
-    "OPEN": "`(`",
-    "COMMA": "`,`",
-    "DOT": "`.`",
-    "MINUS": "`-`",
-}

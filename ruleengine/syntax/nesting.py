@@ -22,22 +22,24 @@ def is_statement_word(token: Token) -> bool:
 
 
 def begins_statement(tokens: list[Token], at: int) -> bool:
-    """Whether a statement begins here beyond doubt: at the start of a line, with words that stand nowhere else."""
-    token = tokens[at]
-    if not token.begins_line or not is_statement_word(token) or at + 1 >= len(tokens):
+    """Whether a statement begins here beyond doubt: on a new line, with words that stand nowhere else."""
+    return tokens[at].begins_line and is_statement_word(tokens[at]) and begins_as(tokens, at, tokens[at].text)
+
+
+def begins_as(tokens: list[Token], at: int, word: str) -> bool:
+    """Whether the tokens behind the first are those of a statement that begins with the word."""
+    if at + 1 >= len(tokens):
         return False
     follower = tokens[at + 1]
     beyond = tokens[at + 2] if at + 2 < len(tokens) else None
-    match token.text:
+    match word:
         case "tag" | "example" | "use":
             return follower.type == "QUOTED"
         case "draft" | "manual":
             return follower.text in ("tag", "tier", "class")
         case "tier" | "class":
             return follower.type == "NAME" and (
-                beyond is None
-                or beyond.type == "QUOTED"
-                or (beyond.begins_line and beyond.text not in ("is", "was"))
+                beyond is None or beyond.type == "QUOTED" or (beyond.begins_line and beyond.text not in ("is", "was"))
             )
         case "metric" | "let":
             return follower.type == "NAME" and beyond is not None and beyond.type in ("EQUAL", "QUOTED")

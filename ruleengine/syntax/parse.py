@@ -1,11 +1,8 @@
 """From text to the syntax tree."""
 
 from dataclasses import dataclass
-from typing import Any, cast
 
-from lark import Token as LarkToken
 from lark import UnexpectedToken
-from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from ruleengine.diagnostics.problem import Problem, Problems
 from ruleengine.source import Source, Span
@@ -29,7 +26,7 @@ class Parsed:
 
 
 def parse(source: Source) -> Parsed:
-    """Read a rule file: every statement that is written well, and one problem for each mistake. Takes any text."""
+    """Read a rule file: every statement that is written well, one problem for each mistake. Takes any text."""
     scanned = scan(source)
     statements = _Statements(scanned).read()
     file = nodes.File(Span(source, 0, len(source.text)), tuple(statements))
@@ -56,27 +53,43 @@ class _Statements:
         if first.text not in STATEMENTS or first.type != "NAME":
             self.problems.append(mistakes.explain_beginning(self.tokens, start))
             return self._next_statement(start)
-        parser = language.parser()
+        parser = language.Parser()
         at = start
         while at < len(self.tokens):
             token = self.tokens[at]
             if at > start and begins_statement(self.tokens, at):
                 break
             terminal = _terminal(self.tokens, at, parser)
-            if terminal is None and is_statement_word(token) and END in parser.choices():
+            if terminal is None and self._may_begin(at) and END in parser.choices():
                 break
-            if terminal is None or not _feed(parser, token, terminal):
-                self.problems.append(mistakes.explain(self.tokens, start, at, parser.accepts()))
+            if terminal is None or not parser.feed(token.read_as(terminal)):
+                self.problems.append(mistakes.explain(self.tokens, start, at, self._expected(start, at)))
                 return self._next_statement(start, at)
             at += 1
         try:
-            statement = parser.feed_eof()
+            statement = parser.end()
         except UnexpectedToken:
-            self.problems.append(mistakes.explain_end(self.tokens, start, at, parser.accepts()))
+            self.problems.append(mistakes.explain_end(self.tokens, start, at, self._expected(start, at)))
         else:
             if statement is not None:
                 self.found.append(statement)
         return at
+
+    def _may_begin(self, at: int) -> bool:
+        """Whether a statement may begin with a word that cannot stand in the one before it."""
+        token = self.tokens[at]
+        if is_statement_word(token):
+            return token.text in STATEMENTS or (token.begins_line and token.text != "at")
+        return token.begins_line and mistakes.misspelled_beginning(self.tokens, at) is not None
+
+    def _expected(self, start: int, at: int) -> set[str]:
+        """What could stand at `at`. A second parser is asked: the first may have gone on before it saw the mistake."""
+        found = len(self.problems)
+        parser = language.Parser()
+        for token in self.tokens[start:at]:
+            parser.feed(token)
+        del self.problems[found:]
+        return parser.expected()
 
     def _next_statement(self, start: int, at: int | None = None) -> int:
         """Where to go on behind a mistake at `at` in the statement that began at `start`."""
@@ -84,10 +97,12 @@ class _Statements:
         _, column = source.position(self.tokens[start].start)
         for later in range(max(start + 1, at or 0), len(self.tokens)):
             token = self.tokens[later]
-            if not token.begins_line or not is_statement_word(token):
+            if not token.begins_line:
                 continue
-            if begins_statement(self.tokens, later):
+            if begins_statement(self.tokens, later) or mistakes.misspelled_beginning(self.tokens, later):
                 return later
+            if not is_statement_word(token):
+                continue
             if source.position(token.start)[1] <= column and not _is_operand(self.tokens, later):
                 return later
         return len(self.tokens)
@@ -102,7 +117,7 @@ def _is_operand(tokens: list[Token], at: int) -> bool:
     return False
 
 
-def _terminal(tokens: list[Token], at: int, parser: InteractiveParser) -> str | None:
+def _terminal(tokens: list[Token], at: int, parser: language.Parser) -> str | None:
     """What a token is where it stands; None where it cannot stand."""
     token = tokens[at]
     choices = parser.choices()
@@ -114,12 +129,3 @@ def _terminal(tokens: list[Token], at: int, parser: InteractiveParser) -> str | 
     if "NAME" not in choices or ("NUMBER" in choices and mistakes.is_reserved(tokens, at)):
         return None
     return "NAME"
-
-
-def _feed(parser: InteractiveParser, token: Token, terminal: str) -> bool:
-    token.type = terminal
-    try:
-        parser.feed_token(cast(LarkToken, cast(Any, token)))
-    except UnexpectedToken:
-        return False
-    return True

@@ -8,8 +8,8 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Fix, Place
 from ruleengine.source import Span
 from ruleengine.syntax import nodes
-from ruleengine.syntax.wording import format_expression
 from ruleengine.syntax.token import Token
+from ruleengine.syntax.wording import format_expression
 
 Parts = list[Any]
 
@@ -122,17 +122,18 @@ def default_beside(parts: Parts) -> None:
         if not isinstance(part, nodes.Default):
             continue
         before, after = _joined(parts[:at]), _joined(parts[at + 1 :])
+        before += " " if before not in ("", "-") else ""
         operand, value = format_expression(part.operand), format_expression(part.value)
         second = None
         if not before:
             second = f"{operand} default ({value} {after})"
         elif not after:
-            second = f"({before} {operand}) default {value}"
+            second = f"({before}{operand}) default {value}"
         token = next(p if isinstance(p, Token) else p.word for p in parts if not isinstance(p, nodes.Node))
         token.reading.problems.append(
             codes.default_beside(
                 part.span,
-                first=clip(f"{before} ({operand} default {value}) {after}".strip()),
+                first=clip(f"{before}({operand} default {value}) {after}".strip()),
                 second=clip(second) if second else None,
             )
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from pathlib import Path
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Fix, Problem
@@ -61,6 +62,38 @@ def scan(source: Source) -> Scan:
     if not source.text.isascii():
         _look_alikes(reading, tokens)
     return Scan(reading, tokens, tuple(comments))
+
+
+def read_source(path: Path, shown: str | None = None) -> Source | Problem:
+    """The text of a rule file, under its path or the name to show; a problem where it cannot be read as UTF-8."""
+    name = shown or str(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        return codes.file_unreadable(None, path=name, reason=error.strerror or str(error))
+    if len(data) > MAX_BYTES:
+        return codes.file_too_large(Span(Source(name, ""), 0, 0), most=f"{MAX_BYTES:_}")
+    try:
+        return Source(name, data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return codes.not_utf8(None, path=name, byte=f"0x{data[error.start]:02X}", line=line, looks=_encoding(data))
+
+
+def _encoding(data: bytes) -> str | None:
+    """The encoding that bytes seem to be in."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or data[:200].count(0) > len(data[:200]) // 4:
+        return "UTF-16"
+    beyond = re.findall(rb"[\x80-\xff]+", data)
+    try:
+        # In GBK characters are pairs of bytes; in Western text a byte beyond ASCII mostly stands alone.
+        text = data.decode("gbk")
+        if any("\u4e00" <= character <= "\u9fff" for character in text) and any(len(run) > 1 for run in beyond):
+            return "GBK"
+    except UnicodeDecodeError:
+        pass
+    return "Windows-1252" if all(len(run) < 4 for run in beyond) else None
 
 
 def _refused(reading: Reading, refusal: Problem) -> Scan:
@@ -182,7 +215,7 @@ def _explain(kind: str, text: str, span: Span) -> Problem:
 
 
 def _iso(text: str) -> str | None:
-    """2026/1/5 → 2026-01-05; None where day and month could be taken for each other, or there is no such day."""
+    """2026/1/5 → 2026-01-05; None where day and month could be confused, or there is no such day."""
     parts = re.split(r"[-/.]", text)
     if len(parts[0]) != 4 or not parts[2].isdigit():
         return None
@@ -196,6 +229,8 @@ def _explain_figure(text: str, span: Span) -> Problem:
     split = re.fullmatch(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)([^\W\d_]\w*)", text)
     if text.startswith("."):
         return codes.number_form(span, fix=Fix(span, "0" + text), written=text)
+    if split and split[2] in ("万", "亿"):
+        return codes.not_yet(span, word=split[2])
     if split and not re.fullmatch(r"[eExXbBoO][0-9a-fA-F]+", split[2]):
         fix = Fix(span, f"{split[1]} {split[2]}")
         return codes.name_after_number(span, fix=fix, number=split[1], word=split[2])

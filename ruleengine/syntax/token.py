@@ -15,14 +15,21 @@ class Reading:
 
 
 class Token:
-    """One word, literal or sign. `type` is its terminal: of words NAME, until the parser knows what it expects."""
+    """One word, literal or sign. Its type is its terminal: of words NAME, until the parser knows better."""
 
     __slots__ = ("begins_line", "end", "reading", "start", "text", "type", "why")
 
     def __init__(
-        self, kind: str, text: str, start: int, end: int, begins_line: bool, reading: Reading, why: Problem | None = None
+        self,
+        terminal: str,
+        text: str,
+        start: int,
+        end: int,
+        begins_line: bool,
+        reading: Reading,
+        why: Problem | None = None,
     ) -> None:
-        self.type = kind
+        self.type = terminal
         self.text = text
         """As it is read: full-width forms outside quotes are plain."""
         self.start = start
@@ -31,6 +38,10 @@ class Token:
         self.reading = reading
         self.why = why
         """Of a BROKEN token: what is wrong with it."""
+
+    def read_as(self, terminal: str) -> "Token":
+        self.type = terminal
+        return self
 
     @property
     def span(self) -> Span:
