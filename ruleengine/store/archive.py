@@ -1,0 +1,152 @@
+"""What is read from the Parquet files: exports, differences, histories, values, and customers in old versions."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ruleengine.diagnostics import codes
+from ruleengine.planning.layout import ValueColumn
+from ruleengine.store import state
+from ruleengine.store.comparing import Comparison, compare, name_tables
+from ruleengine.store.documents import documents_sql
+from ruleengine.store.files import Folder, whole
+from ruleengine.store.names import Names
+from ruleengine.store.quoting import identifier, literal
+from ruleengine.store.records import Change, DiffRow, Key, StoredValues
+from ruleengine.store.refusals import RefusedError
+from ruleengine.store.relations import ROW_GROUP, holdings, read
+from ruleengine.types import Kind, Type
+
+_FORMATS = {
+    ".parquet": f"FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP * 4}",
+    ".csv": "FORMAT csv, HEADER true",
+    ".jsonl": "FORMAT json",
+}
+
+
+def export(duck: duckdb.DuckDBPyConnection, relation: str, names: Names, version: int | None, path: Path) -> int:
+    """Write a state as assignments, sorted by customer, kind, name."""
+    options = _FORMATS.get(path.suffix.lower())
+    if options is None:
+        raise RefusedError(codes.export_unknown_kind(None, path=path.name))
+    number = "NULL" if version is None else version
+    with whole(path) as partial:
+        row = duck.execute(
+            f"COPY (SELECT h.customer AS customer_id, n.kind, n.name, "
+            f"CASE WHEN n.kind <> 'tag' THEN l.text END AS value, h.since, {number}::BIGINT AS version "
+            f"FROM {holdings(relation, names)} h JOIN store_names n ON n.id = h.id "
+            f"JOIN store_levels l ON l.id = h.id AND l.value = h.value "
+            f"ORDER BY h.customer, n.ord) TO {literal(str(partial))} ({options})"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def diff(duck: duckdb.DuckDBPyConnection, a: str, b: str, names: Names) -> tuple[Comparison, Iterator[DiffRow]]:
+    """Compare two states."""
+    comparison = compare(duck, b, a, names)
+    rows = duck.execute(
+        "SELECT m.customer, n.kind, n.name, o.text, w.text FROM store_moves m "
+        "JOIN store_names n ON n.id = m.id "
+        "LEFT JOIN store_levels o ON o.id = m.id AND o.value = m.old "
+        "LEFT JOIN store_levels w ON w.id = m.id AND w.value = m.new ORDER BY m.customer, n.ord"
+    )
+    return comparison, (
+        DiffRow(customer=customer, kind=kind, name=name, old=old, new=new)
+        for customer, kind, name, old, new in fetched(rows)
+    )
+
+
+def fetched(rows: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while batch := rows.fetchmany(10_000):
+        yield from batch
+
+
+def document(
+    duck: duckdb.DuckDBPyConnection,
+    ledger: sqlite3.Connection,
+    folder: Folder,
+    number: int,
+    names: Names,
+    key: Key,
+    key_type: str,
+) -> bytes | None:
+    """A customer's document in any version."""
+    name_tables(duck, names)
+    relation = state.of_version(duck, ledger, folder, number, names, key_type=key_type, only=key)
+    duck.execute(f"CREATE OR REPLACE TEMP TABLE store_state AS SELECT * FROM {relation}")
+    row = duck.execute(f"SELECT document FROM {documents_sql('store_state', names)}").fetchone()
+    return row[0] if row else None
+
+
+def history(duck: duckdb.DuckDBPyConnection, folder: Folder, runs: Sequence[str], key: Key) -> list[tuple[int, Change]]:
+    """A customer's changes in these runs, each with the run's place in the sequence."""
+    if not runs:
+        return []
+    files = ", ".join(literal(str(folder.changes(run))) for run in runs)
+    rows = duck.execute(
+        f"SELECT list_position([{files}], filename) AS step, customer, kind, name, old, new, since, rule_hash, "
+        f"evidence FROM read_parquet([{files}], filename = true) WHERE customer = $key "
+        f"ORDER BY step, kind, name",
+        {"key": key},
+    ).fetchall()
+    return [(step - 1, change(row)) for step, *row in rows]
+
+
+def change(row: Sequence[Any]) -> Change:
+    customer, kind, name, old, new, since, rule_hash, evidence = row
+    return Change(
+        customer=customer,
+        kind=kind,
+        name=name,
+        old=old,
+        new=new,
+        since=since,
+        rule_hash=rule_hash,
+        evidence=None if evidence is None else json.loads(evidence),
+    )
+
+
+# -- values ------------------------------------------------------------------------------------------------
+
+
+def columns_text(columns: Sequence[ValueColumn]) -> str:
+    return json.dumps([asdict(column) for column in columns], ensure_ascii=False)
+
+
+def values(duck: duckdb.DuckDBPyConnection, path: Path, columns: str, key: Key) -> StoredValues | None:
+    """What rules read of a customer, by name."""
+    wanted = [
+        ValueColumn(
+            column=each["column"],
+            name=each["name"],
+            type=Type(Kind(each["type"]["kind"]), each["type"]["digits"], each["type"]["scale"]),
+        )
+        for each in json.loads(columns)
+    ]
+    selected = ", ".join(["customer", *(identifier(column.column) for column in wanted)])
+    row = duck.execute(f"SELECT {selected} FROM {read(path)} WHERE customer = $key", {"key": key}).fetchone()
+    if row is None:
+        return None
+    return {column.name: _typed(value, column.type) for column, value in zip(wanted, row[1:], strict=True)}
+
+
+def _typed(value: Any, type_: Type) -> bool | int | Decimal | float | str | date | None:
+    if value is None:
+        return None
+    match type_.kind:
+        case Kind.EXACT if type_.scale == 0:
+            return int(value)
+        case Kind.EXACT:
+            return value if isinstance(value, Decimal) else Decimal(str(value))
+        case Kind.DOUBLE:
+            return float(value)
+        case _:
+            return value  # type: ignore[no-any-return]

@@ -1,0 +1,222 @@
+"""The rows that are served: a document per customer, and who holds what.
+
+A publication adds rows with a serial past the pointer's, in batches, so that other writers of the ledger wait no
+longer than a batch takes. Nobody sees them before the pointer moves.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import duckdb
+
+from ruleengine.store.canonical import dump
+from ruleengine.store.ledger import transaction
+from ruleengine.store.names import Name, Names
+from ruleengine.store.quoting import literal
+from ruleengine.store.records import Answer, Key
+from ruleengine.store.refusals import not_kept
+from ruleengine.store.relations import holdings
+from ruleengine.store.steps import reach
+
+BATCH = 20_000
+KEPT = 3600.0
+"""Seconds for which a superseded version's rows are kept."""
+
+
+# -- making ------------------------------------------------------------------------------------------------
+
+
+def documents_sql(state: str, names: Names) -> str:
+    """A relation of customer and document (BLOB): what `records.Answer` describes."""
+    members = {}
+    for name in names.all:
+        quoted = dump(name.name)
+        if name.kind == "tag":
+            members[name.id, 1] = f'{{"name":{quoted},"since":"'
+        label = {"tier": "level", "class": "value"}.get(name.kind)
+        for position, value in enumerate(name.values, 1):
+            members[name.id, position] = f'{quoted}:{{"{label}":{dump(value)},"since":"'
+    rows = ", ".join(f"({id_}, {value}, {literal(text)})" for (id_, value), text in members.items())
+    heads = f"(SELECT * FROM (VALUES {rows or '(0, 0, NULL)'}) AS _(id, value, head))"
+
+    def joined(kind: str) -> str:
+        return (
+            f"coalesce(string_agg(m.head || h.since::VARCHAR || '\"}}', ',' ORDER BY n.ord) "
+            f"FILTER (WHERE n.kind = '{kind}'), '')"
+        )
+
+    return (
+        f"(SELECT s.customer, encode('{{\"tags\":[' || {joined('tag')} || '],\"tiers\":{{' || {joined('tier')} "
+        f"|| '}},\"classes\":{{' || {joined('class')} || '}}}}') AS document "
+        f"FROM {state} s LEFT JOIN {holdings(state, names)} h ON h.customer = s.customer "
+        f"LEFT JOIN store_names n ON n.id = h.id LEFT JOIN {heads} m ON m.id = h.id AND m.value = h.value "
+        f"GROUP BY s.customer)"
+    )
+
+
+def write(
+    ledger: sqlite3.Connection,
+    duck: duckdb.DuckDBPyConnection,
+    *,
+    state: str,
+    changes: str,
+    arrivals: str | None,
+    names: Names,
+    serial: int,
+) -> None:
+    """Write the rows of a publication: for customers with a change, or, where nothing was published before (no
+    arrivals), for all. `store_names` and `store_levels` must be there."""
+    touched = (
+        f"(SELECT customer FROM {changes} UNION SELECT customer FROM {arrivals})"
+        if arrivals
+        else f"(SELECT customer FROM {state})"
+    )
+    duck.execute(f"CREATE OR REPLACE TEMP TABLE store_kept AS SELECT customer FROM {touched}")
+    duck.execute(
+        f"CREATE OR REPLACE TEMP TABLE store_state AS "
+        f"SELECT * FROM {state} WHERE customer IN (SELECT customer FROM store_kept)"
+    )
+    rows = duck.execute(
+        f"SELECT k.customer, d.document FROM store_kept k "
+        f"LEFT JOIN {documents_sql('store_state', names)} d ON d.customer = k.customer ORDER BY k.customer"
+    )
+    for batch in _batches(rows):
+        with transaction(ledger):
+            if arrivals:
+                ledger.executemany(
+                    "UPDATE documents SET to_serial = ? WHERE customer = ? AND to_serial IS NULL",
+                    [(serial, customer) for customer, _ in batch],
+                )
+            ledger.executemany(
+                "INSERT INTO documents VALUES (?, ?, NULL, ?)",
+                [(customer, serial, document) for customer, document in batch],
+            )
+        reach("documents-batch")
+    reach("documents-written")
+    # In the order of the table, so that a first publication only ever appends.
+    moves = (
+        f"SELECT n.id, l.value, c.customer FROM {changes} c "
+        f"JOIN store_names n ON n.kind = c.kind AND n.name = c.name "
+        f"JOIN store_levels l ON l.id = n.id AND l.text = c.{{}} ORDER BY ALL"
+    )
+    for batch in _batches(duck.execute(moves.format("old"))):
+        with transaction(ledger):
+            ledger.executemany(
+                "UPDATE members SET to_serial = ? WHERE name = ? AND value = ? AND customer = ? AND to_serial IS NULL",
+                [(serial, *row) for row in batch],
+            )
+        reach("members-batch")
+    for batch in _batches(duck.execute(moves.format("new"))):
+        with transaction(ledger):
+            ledger.executemany("INSERT INTO members VALUES (?, ?, ?, ?, NULL)", [(*row, serial) for row in batch])
+        reach("members-batch")
+    reach("members-written")
+
+
+def _batches(rows: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
+    while batch := rows.fetchmany(BATCH):
+        yield batch
+
+
+# -- sweeping ----------------------------------------------------------------------------------------------
+
+
+def sweep_unpublished(ledger: sqlite3.Connection, serial: int | None) -> None:
+    """Take away what a publication wrote that never came about: everything past the pointer's serial."""
+    for table, key in (("documents", ("customer",)), ("members", ("name", "value", "customer"))):
+        if serial is None:
+            with transaction(ledger):
+                ledger.execute(f"DELETE FROM {table}")
+            continue
+        columns = ", ".join(key)
+        same = " AND ".join(f"{column} = ?" for column in key)
+        added = ledger.execute(
+            f"SELECT {columns}, from_serial FROM {table} WHERE from_serial > ?", (serial,)
+        ).fetchall()
+        closed = ledger.execute(f"SELECT {columns}, from_serial FROM {table} WHERE to_serial > ?", (serial,)).fetchall()
+        for batch in _lists(added):
+            with transaction(ledger):
+                ledger.executemany(f"DELETE FROM {table} WHERE {same} AND from_serial = ?", map(tuple, batch))
+        for batch in _lists(closed):
+            with transaction(ledger):
+                ledger.executemany(
+                    f"UPDATE {table} SET to_serial = NULL WHERE {same} AND from_serial = ?", map(tuple, batch)
+                )
+
+
+def sweep_superseded(ledger: sqlite3.Connection, now: float) -> None:
+    """Take away the rows of versions that were superseded long enough ago."""
+    floor = ledger.execute(
+        "SELECT min(v.serial) FROM versions v, pointer p WHERE v.serial IS NOT NULL AND v.serial >= p.floor "
+        "AND (v.superseded_at IS NULL OR v.superseded_at > ?)",
+        (now - KEPT,),
+    ).fetchone()[0]
+    if floor is None:
+        return
+    with transaction(ledger):
+        # Readers ask the floor first: those of older versions are refused before any row goes.
+        ledger.execute("UPDATE pointer SET floor = ?", (floor,))
+    for table, key in (("documents", "customer"), ("members", "name, value, customer")):
+        while True:
+            with transaction(ledger):
+                gone = ledger.execute(
+                    f"DELETE FROM {table} WHERE ({key}, from_serial) IN "
+                    f"(SELECT {key}, from_serial FROM {table} WHERE to_serial <= ? LIMIT {BATCH})",
+                    (floor,),
+                ).rowcount
+            if gone < BATCH:
+                break
+
+
+def _lists(rows: Iterable[sqlite3.Row]) -> Iterator[list[sqlite3.Row]]:
+    iterator = iter(rows)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+
+def serial_of(ledger: sqlite3.Connection, number: int) -> int:
+    """The serial of a version whose rows are kept."""
+    row = ledger.execute("SELECT v.serial, p.floor FROM versions v, pointer p WHERE v.number = ?", (number,)).fetchone()
+    if row["serial"] is None or row["serial"] < row["floor"]:
+        raise not_kept(number)
+    return int(row["serial"])
+
+
+CURRENT_DOCUMENT = """
+SELECT p.version, d.document FROM pointer p LEFT JOIN documents d
+ON d.customer = ? AND d.from_serial =
+    (SELECT max(from_serial) FROM documents WHERE customer = ? AND from_serial <= p.serial)
+"""
+
+
+def current_document(ledger: sqlite3.Connection, key: Key) -> Answer | None:
+    """A customer in the current version, in one statement; None where there is no version."""
+    row = ledger.execute(CURRENT_DOCUMENT, (key, key)).fetchone()
+    return Answer(version=row[0], document=row[1]) if row else None
+
+
+def document(ledger: sqlite3.Connection, key: Key, serial: int) -> bytes | None:
+    row = ledger.execute(
+        "SELECT document FROM documents WHERE customer = ? AND from_serial <= ? ORDER BY from_serial DESC LIMIT 1",
+        (key, serial),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def members(
+    ledger: sqlite3.Connection, name: Name, value: int, serial: int, after: Key | None, limit: int
+) -> Sequence[Key]:
+    """At most `limit` customers, in key order."""
+    bound = "" if after is None else "AND customer > :after "
+    rows = ledger.execute(
+        f"SELECT customer FROM members WHERE name = :name AND value = :value {bound}"
+        "AND from_serial <= :serial AND (to_serial IS NULL OR to_serial > :serial) "
+        "ORDER BY customer LIMIT :limit",
+        {"name": name.id, "value": value, "after": after, "serial": serial, "limit": limit},
+    )
+    return [customer for (customer,) in rows]

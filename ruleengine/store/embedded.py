@@ -1,0 +1,350 @@
+"""The embedded store: a folder with a ledger (SQLite) and immutable files (Parquet), which DuckDB reads and writes."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from sqlite3 import Connection
+from typing import TypeVar
+
+import duckdb
+
+from ruleengine.diagnostics import codes
+from ruleengine.planning.layout import Layout
+from ruleengine.store import archive, changes, documents, ledger, lock, state, versions
+from ruleengine.store.comparing import clear, compare, name_tables
+from ruleengine.store.files import Folder
+from ruleengine.store.ledger import Ledger
+from ruleengine.store.names import Names
+from ruleengine.store.records import (
+    Answer,
+    Answers,
+    Diff,
+    HistoryEntry,
+    Identity,
+    Key,
+    Kind,
+    Page,
+    Preview,
+    Run,
+    RunState,
+    StoredValues,
+    Version,
+)
+from ruleengine.store.refusals import NotKeptError, RefusedError, no_version, unusable
+from ruleengine.store.relations import Shape, nobody, read, widened
+from ruleengine.store.writer import EmbeddedWriter
+
+T = TypeVar("T")
+
+
+class EmbeddedStore:
+    """See `store.Store`."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._folder = Folder(path)
+        self._ledger = Ledger(self._folder.ledger)
+        self._clock = clock
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        return (self._folder.root,)
+
+    def close(self) -> None:
+        self._ledger.close()
+
+    # -- versions and runs -------------------------------------------------------------------------------
+
+    def identity(self) -> Identity | None:
+        return self._ledger.identity()
+
+    def current(self) -> Version | None:
+        with self._ledger.reading() as connection:
+            row = ledger.pointer(connection) if connection else None
+            return self._ledger.version(connection, row["version"]) if row else None
+
+    def version(self, number: int) -> Version:
+        with self._ledger.reading() as connection:
+            return self._ledger.version(connection, number)
+
+    def versions(self) -> tuple[Version, ...]:
+        with self._ledger.reading() as connection:
+            return self._ledger.versions(connection) if connection else ()
+
+    def line(self) -> tuple[int, ...]:
+        with self._ledger.reading() as connection:
+            return ledger.line(connection) if connection else ()
+
+    def in_force(self, day: date) -> Version | None:
+        with self._ledger.reading() as connection:
+            number = ledger.in_force(connection, day.isoformat()) if connection else None
+            return None if number is None else self._ledger.version(connection, number)
+
+    def run(self, run_id: str) -> Run:
+        with self._ledger.reading() as connection:
+            return versions.run(dict(ledger.run_row(connection, run_id)))
+
+    def runs(self, limit: int = 100) -> tuple[Run, ...]:
+        with self._ledger.reading() as connection:
+            return ledger.runs(connection, limit) if connection else ()
+
+    def ruleset_texts(self, ruleset_hash: str) -> Mapping[str, str] | None:
+        with self._ledger.reading() as connection:
+            if connection is None:
+                return None
+            rows = connection.execute("SELECT path, text FROM texts WHERE hash = ? ORDER BY path", (ruleset_hash,))
+            return dict(rows.fetchall()) or None
+
+    # -- customers ---------------------------------------------------------------------------------------
+
+    def customer(self, key: Key, version: int | None = None) -> Answer:
+        with self._ledger.reading() as connection:
+            if connection is None:
+                raise no_version()
+            known = self._key(connection, key)
+            if version is None:
+                answer = documents.current_document(connection, "" if known is None else known)
+                if answer is None:
+                    raise no_version()
+                return answer
+            self._ledger.version(connection, version)
+            if known is None:
+                return Answer(version=version, document=None)
+            try:
+                serial = documents.serial_of(connection, version)
+            except NotKeptError:
+                pass
+            else:
+                return Answer(version=version, document=documents.document(connection, known, serial))
+        return Answer(version=version, document=self._old_document(known, version))
+
+    def customers(self, keys: Sequence[Key], version: int | None = None) -> Answers:
+        with self._version(version) as (connection, number, serial):
+            return Answers(
+                version=number,
+                documents=tuple(
+                    (
+                        key,
+                        None
+                        if (known := self._key(connection, key)) is None
+                        else documents.document(connection, known, serial),
+                    )
+                    for key in keys
+                ),
+            )
+
+    def members(
+        self,
+        kind: Kind,
+        name: str,
+        value: str | None = None,
+        *,
+        version: int | None = None,
+        after: Key | None = None,
+        limit: int = 100,
+    ) -> Page:
+        with self._version(version) as (connection, number, serial):
+            found = ledger.names(connection).find(kind, name)
+            position = 0
+            if found and kind == "tag":
+                position = 1
+            elif found and value in found.values:
+                position = 1 + found.values.index(value)
+            if found is None or not position:
+                return Page(version=number, customers=(), next=None)
+            start = None if after is None else self._key(connection, after)
+            customers = documents.members(connection, found, position, serial, start, limit + 1)
+        more = len(customers) > limit
+        return Page(
+            version=number,
+            customers=tuple(customers[:limit]),
+            next=customers[limit - 1] if more else None,
+        )
+
+    @contextmanager
+    def _version(self, number: int | None) -> Iterator[tuple[Connection, int, int]]:
+        """One state of the ledger, and the number and serial of a version whose rows are kept."""
+        with self._ledger.reading() as connection:
+            if connection is None:
+                raise no_version()
+            if number is None:
+                number = ledger.current_number(connection)
+            else:
+                self._ledger.version(connection, number)
+            yield connection, number, documents.serial_of(connection, number)
+
+    def _key(self, connection: Connection, key: Key) -> Key | None:
+        """A key as it is stored; None for what no customer of this store can have."""
+        if not self._ledger.has_integer_keys(connection):
+            return str(key)
+        try:
+            number = int(key)
+        except ValueError:
+            return None
+        return number if -(2**63) <= number < 2**63 and str(number) == str(key) else None
+
+    # -- from the files ----------------------------------------------------------------------------------
+
+    def _old_document(self, key: Key, version: int) -> bytes | None:
+        def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> bytes | None:
+            names = ledger.names(connection)
+            key_type = self._ledger.key_sql(connection)
+            return archive.document(duck, connection, self._folder, version, names, key, key_type)
+
+        return self._from_files(find)
+
+    def history(self, key: Key) -> tuple[HistoryEntry, ...]:
+        def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> tuple[HistoryEntry, ...]:
+            known = self._key(connection, key)
+            if known is None:
+                return ()
+            all_versions = self._ledger.versions(connection)
+            in_line = set(ledger.line(connection))
+            runs = [each.run for each in all_versions]
+            return tuple(
+                HistoryEntry(
+                    version=all_versions[index].number,
+                    version_kind=all_versions[index].kind,
+                    as_of=all_versions[index].as_of,
+                    in_line=all_versions[index].number in in_line,
+                    created_at=all_versions[index].created_at,
+                    actor=all_versions[index].actor,
+                    change=change,
+                )
+                for index, change in archive.history(duck, self._folder, runs, known)
+            )
+
+        return self._from_files(find, empty=())
+
+    def values(self, key: Key, version: int | None = None) -> StoredValues | None:
+        def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> StoredValues | None:
+            number = ledger.current_number(connection) if version is None else version
+            run = self._ledger.version(connection, number).run
+            row = connection.execute(
+                "SELECT v.has_values, r.value_columns FROM versions v JOIN runs r ON r.id = v.run WHERE v.number = ?",
+                (number,),
+            ).fetchone()
+            known = self._key(connection, key)
+            if known is None or not row["has_values"]:
+                return None
+            return archive.values(duck, self._folder.values(run), row["value_columns"], known)
+
+        return self._from_files(find)
+
+    def export(self, path: Path, *, version: int | None = None, run: str | None = None) -> int:
+        def write(duck: duckdb.DuckDBPyConnection, connection: Connection) -> int:
+            names = ledger.names(connection)
+            name_tables(duck, names)
+            if run is not None:
+                row = ledger.run_row(connection, run)
+                found = versions.run(dict(row))
+                if found.version is None:
+                    relation = self._held_state(dict(row), names)
+                    return archive.export(duck, relation, names, None, path)
+                number = found.version
+            else:
+                number = ledger.current_number(connection) if version is None else version
+            self._ledger.version(connection, number)
+            relation = state.of_version(
+                duck, connection, self._folder, number, names, key_type=self._ledger.key_sql(connection)
+            )
+            return archive.export(duck, relation, names, number, path)
+
+        return self._from_files(write)
+
+    def _held_state(self, row: Mapping[str, str], names: Names) -> str:
+        if row["state"] != RunState.HELD:
+            raise RefusedError(codes.run_not_held(None, run=row["id"], state=row["state"]))
+        staged = versions.staged(row["staged"])
+        return widened(read(self._folder.state(row["id"])), Shape(staged.words, staged.ladders), Shape.of(names))
+
+    def diff(self, a: int, b: int) -> Diff:
+        def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> Diff:
+            names = ledger.names(connection)
+            name_tables(duck, names)
+            key_type = self._ledger.key_sql(connection)
+            for number in (a, b):
+                self._ledger.version(connection, number)
+            old, new = (
+                state.of_version(duck, connection, self._folder, number, names, key_type=key_type) for number in (a, b)
+            )
+            comparison, rows = archive.diff(duck, old, new, names)
+            return Diff(a=a, b=b, movement=comparison.movement, rows=rows)
+
+        return self._from_files(find)
+
+    def _from_files(self, work: Callable[[duckdb.DuckDBPyConnection, Connection], T], empty: T | None = None) -> T:
+        """Do something with the files of published versions. A writer may prune one between our look into the ledger
+        and its opening: then look again."""
+        last: Exception | None = None
+        for _ in range(5):
+            with self._ledger.reading() as connection:
+                if connection is None:
+                    if empty is not None:
+                        return empty
+                    raise no_version()
+                try:
+                    return work(duckdb.connect(), connection)
+                except (duckdb.IOException, OSError) as error:
+                    last = error
+        raise unusable(last)
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def preview(self, connection: duckdb.DuckDBPyConnection, layout: Layout, as_of: date) -> Preview:
+        with self._ledger.reading() as reader:
+            clear(connection)
+            names = (ledger.names(reader) if reader else Names()).extended(layout)
+            evidence = changes.Evidence(layout, names)
+            name_tables(connection, names, evidence.extra)
+            row = ledger.pointer(reader) if reader else None
+            number = row["version"] if row else None
+            if reader and number is not None and as_of < self._ledger.version(reader, number).as_of:
+                number = ledger.in_force(reader, as_of.isoformat())
+            base = None if reader is None or number is None else self._ledger.version(reader, number)
+            key_type = "BIGINT" if layout.key_type.name == "integer" else "VARCHAR"
+            old = (
+                state.of_version(connection, reader, self._folder, number, names, key_type=key_type)
+                if reader
+                else nobody(key_type, Shape.of(names))
+            )
+            connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE store_new AS "
+                f"SELECT customer, {names.projection(layout)} FROM result_assignments"
+            )
+            comparison = compare(connection, "store_new", old, names)
+        counts = comparison.counts(
+            base.counts if base else None,
+            [tag.name for tag in layout.tags],
+            {(ladder.kind, ladder.name): ladder.values for ladder in layout.ladders},
+        )
+        day = f"DATE '{as_of.isoformat()}'"
+        rows = connection.execute(
+            f"SELECT {', '.join(changes.COLUMNS)} FROM ({changes.of_run(evidence, day)}) ORDER BY customer, ord"
+        )
+        return Preview(
+            base=base,
+            counts=counts,
+            movement=comparison.movement,
+            moves=comparison.moves,
+            before=base.counts.customers if base else 0,
+            stayed=counts.customers - comparison.arrived,
+            changes=(archive.change(row) for row in archive.fetched(rows)),
+        )
+
+    @contextmanager
+    def writer(self, actor: str, identity: Identity) -> Iterator[EmbeddedWriter]:
+        if not actor.strip():
+            raise RefusedError(codes.actor_missing(None))
+        try:
+            self._folder.create()
+        except OSError as error:
+            raise unusable(error) from error
+        with lock.hold(self._folder.lock, actor):
+            connection = self._ledger.writing(identity)
+            try:
+                with EmbeddedWriter(self._folder, self._ledger, connection, identity, actor, self._clock) as writer:
+                    yield writer
+            finally:
+                connection.close()

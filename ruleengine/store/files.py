@@ -1,0 +1,88 @@
+"""The files of a store: one folder per run, every file whole or not there."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PARTIAL = ".partial"
+
+
+class Folder:
+    """
+    ledger.db           versions, runs, names, and the rows that are served
+    writer.lock
+    runs/RUN/           changes.parquet arrivals.parquet state.parquet values.parquet salts.parquet
+    salts/              salts of many runs, merged
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ledger = root / "ledger.db"
+        self.lock = root / "writer.lock"
+        self.runs = root / "runs"
+        self.salts = root / "salts"
+
+    def create(self) -> None:
+        for folder in (self.root, self.runs, self.salts):
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                sync_folder(folder.parent)
+
+    def run(self, run_id: str) -> Path:
+        return self.runs / run_id
+
+    def changes(self, run_id: str) -> Path:
+        return self.runs / run_id / "changes.parquet"
+
+    def arrivals(self, run_id: str) -> Path:
+        return self.runs / run_id / "arrivals.parquet"
+
+    def state(self, run_id: str) -> Path:
+        return self.runs / run_id / "state.parquet"
+
+    def values(self, run_id: str) -> Path:
+        return self.runs / run_id / "values.parquet"
+
+    def run_salts(self, run_id: str) -> Path:
+        return self.runs / run_id / "salts.parquet"
+
+    def remove_run(self, run_id: str) -> None:
+        shutil.rmtree(self.run(run_id), ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    sync(path)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name to write to; the file gets its own name once it is complete and on the disk."""
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        yield partial
+        sync(partial)
+        partial.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def copy(source: Path, target: Path) -> None:
+    """The same immutable file under a second name; a true copy where the file system has no links."""
+    try:
+        os.link(source, target)
+        sync_folder(target.parent)
+    except OSError:
+        with whole(target) as partial:
+            shutil.copyfile(source, partial)

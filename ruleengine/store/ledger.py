@@ -1,0 +1,353 @@
+"""The ledger: what SQLite keeps of a store.
+
+Every read is one transaction, so that it sees one state of the ledger. Rows that are served carry serials, which grow
+with each publication; what lies past the pointer's serial is not published.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ruleengine.diagnostics import codes
+from ruleengine.store.names import Name, Names
+from ruleengine.store.records import Identity, Run, Version
+from ruleengine.store.refusals import (
+    NotThereError,
+    StoreUnusableError,
+    WrongStoreError,
+    no_version,
+    unknown_version,
+    unusable,
+)
+from ruleengine.store.versions import FORMAT, LANGUAGE, run, version
+
+_TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE texts (
+    hash TEXT NOT NULL, path TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (hash, path)
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    sequence INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    finished_at TEXT,
+    header TEXT NOT NULL,
+    base INTEGER,
+    detached INTEGER NOT NULL DEFAULT 0,
+    counts TEXT,
+    movement TEXT,
+    report TEXT,
+    version INTEGER,
+    reasons TEXT NOT NULL DEFAULT '[]',
+    value_columns TEXT,  -- of its values file: column, name, type
+    staged TEXT          -- see StagedFiles
+);
+CREATE TABLE versions (
+    number INTEGER PRIMARY KEY,
+    run TEXT NOT NULL UNIQUE REFERENCES runs (id),
+    base INTEGER,
+    detached INTEGER NOT NULL,
+    serial INTEGER,              -- none where it is detached
+    as_of TEXT NOT NULL,
+    header TEXT NOT NULL,
+    previous_hash TEXT,
+    root TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    changes INTEGER NOT NULL,    -- rows
+    snapshot INTEGER NOT NULL,   -- its state is kept for good
+    has_state INTEGER NOT NULL,
+    has_values INTEGER NOT NULL,
+    superseded_at REAL           -- seconds since 1970, UTC
+);
+CREATE TABLE pointer (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL REFERENCES versions (number),
+    serial INTEGER NOT NULL,
+    floor INTEGER NOT NULL       -- serials below it are not kept
+);
+-- Names are never renumbered, so that a word of bits means the same in every version.
+CREATE TABLE names (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL,
+    UNIQUE (kind, name));
+CREATE TABLE levels (name INTEGER NOT NULL, position INTEGER NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (name, position)) WITHOUT ROWID;
+CREATE TABLE salt_pieces (path TEXT PRIMARY KEY) WITHOUT ROWID;
+-- What is served. A row counts from a serial until another one; a customer who left has a row without a document.
+CREATE TABLE documents (
+    customer NOT NULL, from_serial INTEGER NOT NULL, to_serial INTEGER, document BLOB,
+    PRIMARY KEY (customer, from_serial)
+) WITHOUT ROWID;
+CREATE INDEX documents_superseded ON documents (to_serial) WHERE to_serial IS NOT NULL;
+CREATE TABLE members (
+    name INTEGER NOT NULL, value INTEGER NOT NULL, customer NOT NULL, from_serial INTEGER NOT NULL, to_serial INTEGER,
+    PRIMARY KEY (name, value, customer, from_serial)
+) WITHOUT ROWID;
+CREATE INDEX members_superseded ON members (to_serial) WHERE to_serial IS NOT NULL;
+"""
+
+
+class Ledger:
+    """Connections to one ledger.db: one for reading per thread, and one for writing while there is a writer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._versions: dict[int, Version] = {}  # They never change.
+        self._integer_keys: bool | None = None
+
+    # -- connections -------------------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection | None]:
+        """One state of the ledger to read from; None where nothing was ever written."""
+        connection = self._reader()
+        if connection is None:
+            yield None
+            return
+        try:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise unusable(error) from error
+
+    def _reader(self) -> sqlite3.Connection | None:
+        pid, connection = getattr(self._local, "reader", (None, None))
+        if pid == os.getpid():
+            return connection
+        if not self.path.exists():
+            return None
+        try:
+            connection = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=10,
+                cached_statements=256,
+            )
+            connection.row_factory = sqlite3.Row
+            if _meta(connection) is None:
+                connection.close()
+                return None
+            _refuse_newer(_meta(connection) or {})
+        except sqlite3.Error as error:
+            raise unusable(error) from error
+        self._local.reader = (os.getpid(), connection)
+        self._opened.append(connection)
+        return connection
+
+    def writing(self, identity: Identity) -> sqlite3.Connection:
+        """The writer's connection. Creates the tables, or makes sure that they are this ruleset's."""
+        try:
+            connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+            connection.execute("PRAGMA cache_size = -65536")
+            meta = _meta(connection)
+            if meta is None:
+                _create(connection, identity)
+            else:
+                _refuse_newer(meta)
+                _refuse_another(meta, identity)
+        except sqlite3.Error as error:
+            raise unusable(error) from error
+        return connection
+
+    def close(self) -> None:
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+        self._local = threading.local()
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def identity(self) -> Identity | None:
+        with self.reading() as connection:
+            meta = _meta(connection) if connection else None
+        return _identity(meta) if meta else None
+
+    def key_sql(self, connection: sqlite3.Connection) -> str:
+        """DuckDB's type of the keys."""
+        return "BIGINT" if self.has_integer_keys(connection) else "VARCHAR"
+
+    def has_integer_keys(self, connection: sqlite3.Connection) -> bool:
+        if self._integer_keys is None:
+            self._integer_keys = _identity(_meta(connection) or {}).has_integer_keys
+        return self._integer_keys
+
+    def version(self, connection: sqlite3.Connection | None, number: int) -> Version:
+        if number not in self._versions:
+            row = (
+                connection
+                and connection.execute(
+                    "SELECT header, previous_hash, root, hash FROM versions WHERE number = ?", (number,)
+                ).fetchone()
+            )
+            if not row:
+                raise unknown_version(number, latest_number(connection) if connection else None)
+            self._versions[number] = version(*row)
+        return self._versions[number]
+
+    def versions(self, connection: sqlite3.Connection) -> tuple[Version, ...]:
+        numbers = [number for (number,) in connection.execute("SELECT number FROM versions ORDER BY number")]
+        return tuple(self.version(connection, number) for number in numbers)
+
+
+def _meta(connection: sqlite3.Connection) -> dict[str, str] | None:
+    try:
+        return dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return None
+        raise
+
+
+def _create(connection: sqlite3.Connection, identity: Identity) -> None:
+    meta = {
+        "format": str(FORMAT),
+        "language": str(LANGUAGE),
+        "ruleset": identity.ruleset,
+        "entity": identity.entity,
+        "key_type": identity.key_type,
+    }
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in _TABLES.split(";\n"):
+            if statement.strip():
+                connection.execute(statement)
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _identity(meta: Mapping[str, str]) -> Identity:
+    return Identity(ruleset=meta["ruleset"], entity=meta["entity"], key_type=meta["key_type"])
+
+
+def _refuse_newer(meta: Mapping[str, str]) -> None:
+    for name, known, code in (
+        ("format", FORMAT, codes.store_format_newer),
+        ("language", LANGUAGE, codes.store_language_newer),
+    ):
+        if int(meta[name]) > known:
+            raise StoreUnusableError(code(None, found=int(meta[name]), known=known))
+
+
+def _refuse_another(meta: Mapping[str, str], wanted: Identity) -> None:
+    found = _identity(meta)
+    for what, one, other in (
+        ("ruleset", found.ruleset, wanted.ruleset),
+        ("entity", found.entity, wanted.entity),
+        ("key type", found.key_type, wanted.key_type),
+    ):
+        if one != other:
+            raise WrongStoreError(codes.store_of_another(None, what=what, found=one, wanted=other))
+
+
+def latest_number(connection: sqlite3.Connection) -> int | None:
+    (number,) = connection.execute("SELECT max(number) FROM versions").fetchone()
+    return number  # type: ignore[no-any-return]
+
+
+def pointer(connection: sqlite3.Connection) -> sqlite3.Row | None:
+    """version, serial, floor; None before the first version."""
+    return connection.execute("SELECT version, serial, floor FROM pointer").fetchone()  # type: ignore[no-any-return]
+
+
+def current_number(connection: sqlite3.Connection) -> int:
+    row = pointer(connection)
+    if row is None:
+        raise no_version()
+    return int(row["version"])
+
+
+def line(connection: sqlite3.Connection) -> tuple[int, ...]:
+    """The versions that lead to the current one, the current one first."""
+    bases = dict(connection.execute("SELECT number, base FROM versions").fetchall())
+    row = pointer(connection)
+    number = row["version"] if row else None
+    numbers = []
+    while number is not None:
+        numbers.append(number)
+        number = bases[number]
+    return tuple(numbers)
+
+
+def in_force(connection: sqlite3.Connection, day: str) -> int | None:
+    """The version of the line that held on a day. As-ofs ascend along the line; the later of equal ones counts."""
+    as_ofs = dict(connection.execute("SELECT number, as_of FROM versions").fetchall())
+    return next((number for number in line(connection) if as_ofs[number] <= day), None)
+
+
+def run_row(connection: sqlite3.Connection | None, run_id: str) -> sqlite3.Row:
+    row = connection and connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+    if not row:
+        raise NotThereError(codes.run_unknown(None, run=run_id))
+    return row  # type: ignore[no-any-return]
+
+
+def runs(connection: sqlite3.Connection, limit: int) -> tuple[Run, ...]:
+    rows = connection.execute("SELECT * FROM runs ORDER BY sequence DESC LIMIT ?", (limit,))
+    return tuple(run(dict(row)) for row in rows)
+
+
+def update_run(connection: sqlite3.Connection, run_id: str, **fields: Any) -> None:
+    columns = ", ".join(f"{name} = :{name}" for name in fields)
+    connection.execute(f"UPDATE runs SET {columns} WHERE id = :id", {**fields, "id": run_id})
+
+
+# -- names -------------------------------------------------------------------------------------------------
+
+
+def names(connection: sqlite3.Connection) -> Names:
+    levels: dict[int, list[str]] = {}
+    for name, value in connection.execute("SELECT name, value FROM levels ORDER BY name, position"):
+        levels.setdefault(name, []).append(value)
+    rows = connection.execute("SELECT id, kind, name, place FROM names ORDER BY id")
+    return Names(
+        tuple(
+            Name(id=id_, kind=kind, name=name, place=place, values=tuple(levels.get(id_, ())))
+            for id_, kind, name, place in rows
+        )
+    )
+
+
+def add_names(connection: sqlite3.Connection, all_names: Names) -> None:
+    """Remember names and levels that are new; those that are there never change."""
+    for name in all_names.all:
+        connection.execute(
+            "INSERT OR IGNORE INTO names VALUES (?, ?, ?, ?)", (name.id, name.kind, name.name, name.place)
+        )
+        connection.executemany(
+            "INSERT OR IGNORE INTO levels VALUES (?, ?, ?)",
+            [(name.id, position, value) for position, value in enumerate(name.values, 1)],
+        )
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,53 @@
+"""One writer at a time.
+
+The lock is the kernel's (flock), so that it ends with its process and never goes stale; the file's text only tells
+who holds it.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ruleengine.store.refusals import Holder, StoreLockedError
+
+
+@contextmanager
+def hold(path: Path, actor: str) -> Iterator[Holder]:
+    """Hold the lock, or raise StoreLockedError at once."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreLockedError(_read_holder(path)) from None
+        holder = Holder(
+            actor=actor,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with suppress(OSError):  # A full disk: the lock holds, only nameless.
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
+        yield holder
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)  # This lets go of the lock too.
+
+
+def _read_holder(path: Path) -> Holder | None:
+    # The winner may hold the lock already and not have written its name yet.
+    for _ in range(20):
+        try:
+            return Holder(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            time.sleep(0.005)
+    return None

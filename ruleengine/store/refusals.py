@@ -1,0 +1,70 @@
+"""What a store refuses to do, as exceptions that verbs tell apart by type; the words are those of the problem."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import ProblemError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who is writing."""
+
+    actor: str
+    pid: int
+    host: str
+    started: str
+    """UTC, ISO 8601."""
+
+
+class StoreLockedError(ProblemError):
+    """Another process writes to the store."""
+
+    def __init__(self, holder: Holder | None) -> None:
+        super().__init__(
+            codes.store_locked(None, actor=holder.actor, pid=holder.pid, host=holder.host, started=holder.started)
+            if holder
+            else codes.store_locked_unknown(None)
+        )
+        self.holder = holder
+
+
+class StoreUnusableError(ProblemError):
+    """A full disk, missing rights, a newer format, or files that are not there."""
+
+
+class WrongStoreError(ProblemError):
+    """The store keeps another ruleset's answers."""
+
+
+class NotThereError(ProblemError):
+    """No such version or run."""
+
+
+class NotKeptError(ProblemError):
+    """The version is known, but its rows are gone."""
+
+
+class RefusedError(ProblemError):
+    """Something that cannot be done with this run or version."""
+
+
+def unusable(reason: object) -> StoreUnusableError:
+    return StoreUnusableError(codes.store_unusable(None, reason=str(reason).rstrip(".") or type(reason).__name__))
+
+
+def no_version() -> NotThereError:
+    return NotThereError(codes.store_empty(None))
+
+
+def unknown_version(number: int, latest: int | None) -> NotThereError:
+    return NotThereError(codes.version_unknown(None, version=number, latest=latest))
+
+
+def not_kept(number: int) -> NotKeptError:
+    return NotKeptError(codes.version_not_kept(None, version=number))
+
+
+def detached(number: int, as_of: date) -> RefusedError:
+    return RefusedError(codes.version_detached(None, version=number, as_of=as_of.isoformat()))

@@ -1,0 +1,31 @@
+"""The steps of a publication, by name, so that a test can end the process at every one of them."""
+
+import os
+import signal
+
+STEPS = (
+    "run-begun",
+    "values-written",
+    "values-renamed",
+    "state-written",
+    "state-renamed",
+    "arrivals-renamed",
+    "salts-renamed",
+    "changes-written",
+    "changes-renamed",
+    "staged",
+    "serving-begun",
+    "documents-batch",
+    "documents-written",
+    "members-batch",
+    "members-written",
+    "before-commit",
+    "committed",
+    "swept",
+)
+
+
+def reach(step: str) -> None:
+    """Say that a step was reached. Does nothing, unless RULEENGINE_CRASH_AT names it: then the process is killed."""
+    if os.environ.get("RULEENGINE_CRASH_AT") == step:
+        os.kill(os.getpid(), signal.SIGKILL)

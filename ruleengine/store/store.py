@@ -1,0 +1,148 @@
+"""What every store can do; the embedded one is the first.
+
+Reading never waits for writing. Every answer comes from one version, whole. Refusals are ProblemErrors (see
+`refusals`).
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+
+from ruleengine.planning.layout import Layout
+from ruleengine.store.records import (
+    Answer,
+    Answers,
+    Delta,
+    Diff,
+    HistoryEntry,
+    Identity,
+    Json,
+    Key,
+    Kind,
+    Page,
+    Preview,
+    Run,
+    RunHeader,
+    StoredValues,
+    Version,
+)
+
+
+class Store(Protocol):
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """Folders that the connection given to `stage` and `preview` must be allowed to read and write."""
+        ...
+
+    def identity(self) -> Identity | None:
+        """None: nothing was ever written here."""
+        ...
+
+    def current(self) -> Version | None: ...
+
+    def version(self, number: int) -> Version: ...
+
+    def versions(self) -> tuple[Version, ...]:
+        """All, oldest first."""
+        ...
+
+    def line(self) -> tuple[int, ...]:
+        """The numbers of the versions that lead to the current one, the current one first."""
+        ...
+
+    def in_force(self, day: date) -> Version | None:
+        """The version of the line that held on a day: the later of two with the same as-of."""
+        ...
+
+    def run(self, run_id: str) -> Run: ...
+
+    def runs(self, limit: int = 100) -> tuple[Run, ...]:
+        """The latest first."""
+        ...
+
+    def customer(self, key: Key, version: int | None = None) -> Answer:
+        """A customer in the current version, or in any other; old versions answer more slowly."""
+        ...
+
+    def customers(self, keys: Sequence[Key], version: int | None = None) -> Answers:
+        """As `customer`, for many; other versions than the current one only while they are kept."""
+        ...
+
+    def members(
+        self,
+        kind: Kind,
+        name: str,
+        value: str | None = None,
+        *,
+        version: int | None = None,
+        after: Key | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """Who holds a tag (no value), a level or a class's value. Old versions are kept for an hour."""
+        ...
+
+    def history(self, key: Key) -> tuple[HistoryEntry, ...]:
+        """Every change of a customer, in every version, oldest first."""
+        ...
+
+    def values(self, key: Key, version: int | None = None) -> StoredValues | None:
+        """What rules read of a customer; None: no longer kept for that version, or no such customer."""
+        ...
+
+    def export(self, path: Path, *, version: int | None = None, run: str | None = None) -> int:
+        """Write a version's assignments (default: the current one's), or those of a held run, to a .parquet, .csv or
+        .jsonl file: `customer_id, kind, name, value, since, version`, sorted. Whole or not at all, byte for byte the
+        same each time. Answers the number of rows."""
+        ...
+
+    def diff(self, a: int, b: int) -> Diff: ...
+
+    def ruleset_texts(self, ruleset_hash: str) -> Mapping[str, str] | None:
+        """The rule files of a run's ruleset, by path."""
+        ...
+
+    def preview(self, connection: duckdb.DuckDBPyConnection, layout: Layout, as_of: date) -> Preview:
+        """Compare the result tables with what is published, and write nothing."""
+        ...
+
+    def writer(self, actor: str, identity: Identity) -> AbstractContextManager["Writer"]:
+        """The one writer. Creates the store; raises StoreLockedError at once where another one is at work.
+
+        A run that was begun and neither published nor held when the block ends is recorded as failed."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Writer(Protocol):
+    def same_as_current(self, header: RunHeader) -> Version | None:
+        """The current version, if a run of this would only repeat it. Ask before computing anything."""
+        ...
+
+    def begin(self, header: RunHeader) -> Run: ...
+
+    def stage(self, run: Run, connection: duckdb.DuckDBPyConnection, layout: Layout) -> Delta:
+        """Compare `result_values` and `result_assignments` with what is published and write the run's files."""
+        ...
+
+    def publish(self, delta: Delta, *, report: Json = None, reason: str | None = None) -> Version:
+        """Make the staged run a version, all at once. Answers the current version where the run only repeats it."""
+        ...
+
+    def hold(self, delta: Delta, reasons: Sequence[str], *, report: Json = None) -> Run:
+        """Keep the staged run; readers stay on the current version."""
+        ...
+
+    def fail(self, run: Run, reason: str) -> Run: ...
+
+    def publish_held(self, run_id: str, reason: str) -> Version:
+        """Publish a held run, while the version it was compared with still holds."""
+        ...
+
+    def rollback(self, number: int, reason: str) -> Version:
+        """Publish a new version with the answers of an earlier one."""
+        ...

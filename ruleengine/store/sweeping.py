@@ -1,0 +1,119 @@
+"""Tidying, by whoever holds the lock: what a process left behind that died, and what need not be kept any longer."""
+
+import shutil
+import sqlite3
+from collections.abc import Collection
+
+import duckdb
+
+from ruleengine.store import documents, salts
+from ruleengine.store.files import PARTIAL, Folder, whole
+from ruleengine.store.ledger import pointer, transaction
+from ruleengine.store.records import Run, RunState, VersionKind
+
+KEPT_FILES = 4
+"""The latest versions whose state and values are kept."""
+
+
+def sweep(ledger: sqlite3.Connection, folder: Folder, now: float, *, alive: Collection[str]) -> None:
+    _end_interrupted(ledger, alive)
+    sweep_serving(ledger)
+    documents.sweep_superseded(ledger, now)
+    _prune(ledger, folder)
+    _remove_orphans(ledger, folder, alive)
+    _merge_salts(ledger, folder)
+
+
+def sweep_serving(ledger: sqlite3.Connection) -> None:
+    """Take away rows of a publication that never came about."""
+    if ledger.execute("SELECT 1 FROM meta WHERE name = 'serving'").fetchone():
+        row = pointer(ledger)
+        documents.sweep_unpublished(ledger, row["serial"] if row else None)
+        with transaction(ledger):
+            ledger.execute("DELETE FROM meta WHERE name = 'serving'")
+
+
+def is_snapshot(ledger: sqlite3.Connection, run: Run, changes: int) -> bool:
+    """Whether a version's state is kept for good: that of the first of a line, and one where the changes since the
+    last that was kept have become more than half of its customers."""
+    if run.kind is VersionKind.ROLLBACK:
+        return False
+    if run.base is None:
+        return True
+    if run.detached:
+        return False
+    number = run.base
+    while True:
+        row = ledger.execute(
+            "SELECT v.base, v.changes, v.snapshot, v.header ->> '$.counts.customers' AS customers, r.kind "
+            "FROM versions v JOIN runs r ON r.id = v.run WHERE v.number = ?",
+            (number,),
+        ).fetchone()
+        if row["snapshot"]:
+            return bool(changes > row["customers"] / 2)
+        if row["kind"] != VersionKind.ROLLBACK:
+            changes += row["changes"]
+        number = row["base"]
+
+
+def _end_interrupted(ledger: sqlite3.Connection, alive: Collection[str]) -> None:
+    left = ledger.execute("SELECT id FROM runs WHERE state = ?", (RunState.RUNNING,)).fetchall()
+    dead = [(RunState.FAILED, '["interrupted"]', run) for (run,) in left if run not in alive]
+    if dead:
+        with transaction(ledger):
+            ledger.executemany("UPDATE runs SET state = ?, reasons = ? WHERE id = ?", dead)
+
+
+def _prune(ledger: sqlite3.Connection, folder: Folder) -> None:
+    """Readers look into the ledger first, so a file goes only after the ledger has said so."""
+    kept = (
+        "SELECT number FROM (SELECT number FROM versions ORDER BY number DESC LIMIT :kept) "
+        "UNION SELECT version FROM pointer"
+    )
+    with transaction(ledger):
+        ledger.execute(
+            f"UPDATE versions SET has_state = 0 WHERE has_state AND NOT snapshot AND number NOT IN ({kept})",
+            {"kept": KEPT_FILES},
+        )
+        ledger.execute(
+            f"UPDATE versions SET has_values = 0 WHERE has_values AND number NOT IN ({kept})",
+            {"kept": KEPT_FILES},
+        )
+    for run, has_state, has_values in ledger.execute("SELECT run, has_state, has_values FROM versions"):
+        if not has_state:
+            folder.state(run).unlink(missing_ok=True)
+        if not has_values:
+            folder.values(run).unlink(missing_ok=True)
+
+
+def _remove_orphans(ledger: sqlite3.Connection, folder: Folder, alive: Collection[str]) -> None:
+    states = dict(ledger.execute("SELECT id, state FROM runs").fetchall())
+    for path in folder.runs.iterdir():
+        if path.name in alive:
+            continue
+        if states.get(path.name) not in (RunState.PUBLISHED, RunState.HELD):
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        for partial in path.glob(f"*{PARTIAL}"):
+            partial.unlink(missing_ok=True)
+    pieces = {path for (path,) in ledger.execute("SELECT path FROM salt_pieces")}
+    for path in folder.salts.iterdir():
+        if str(path.relative_to(folder.root)) not in pieces:
+            path.unlink(missing_ok=True)
+
+
+def _merge_salts(ledger: sqlite3.Connection, folder: Folder) -> None:
+    """Many small files of salts become one."""
+    pieces = [path for (path,) in ledger.execute("SELECT path FROM salt_pieces ORDER BY path")]
+    if len(pieces) <= salts.MOST_PIECES:
+        return
+    (number,) = ledger.execute("SELECT max(number) FROM versions").fetchone()
+    merged = folder.salts / f"to-version-{number}.parquet"
+    files = [folder.root / piece for piece in pieces]
+    with whole(merged) as partial:
+        salts.merge(duckdb.connect(), files, partial)
+    with transaction(ledger):
+        ledger.execute("DELETE FROM salt_pieces")
+        ledger.execute("INSERT INTO salt_pieces VALUES (?)", (str(merged.relative_to(folder.root)),))
+    for file in files:
+        file.unlink(missing_ok=True)

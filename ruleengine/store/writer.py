@@ -1,0 +1,499 @@
+"""The one writer of an embedded store: stages runs and makes versions of them."""
+
+import contextlib
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+import duckdb
+
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.planning.layout import Layout
+from ruleengine.store import archive, canonical, changes, documents, ledger, staging, state, sweeping, versions
+from ruleengine.store.comparing import clear, compare, name_tables
+from ruleengine.store.files import Folder, copy, whole
+from ruleengine.store.ledger import Ledger, transaction, update_run
+from ruleengine.store.names import Names
+from ruleengine.store.records import (
+    Delta,
+    Identity,
+    Json,
+    Run,
+    RunHeader,
+    RunState,
+    Version,
+    VersionKind,
+)
+from ruleengine.store.refusals import RefusedError, detached, no_version, unusable
+from ruleengine.store.relations import Shape, holdings, read, widened
+from ruleengine.store.steps import reach
+
+SERIAL_STEP = 1 << 20  # Leaves room for small writes that come while a run is under way.
+
+
+class EmbeddedWriter:
+    """See `store.Writer`."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        reader: Ledger,
+        connection: sqlite3.Connection,
+        identity: Identity,
+        actor: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._folder = folder
+        self._versions = reader
+        self._ledger = connection
+        self._identity = identity
+        self._actor = actor
+        self._clock = clock
+        self._begun: dict[str, Run] = {}
+
+    def __enter__(self) -> "EmbeddedWriter":
+        with _io():
+            sweeping.sweep(self._ledger, self._folder, self._clock(), alive=self._begun)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for run in list(self._begun.values()):
+            # A disk that is full now is why it failed; the next writer finds the run and says so.
+            with contextlib.suppress(ProblemError):
+                self.fail(run, _reason(error))
+
+    # -- runs --------------------------------------------------------------------------------------------
+
+    def same_as_current(self, header: RunHeader) -> Version | None:
+        current = self._current()
+        return current if current and versions.repeats(current, header) else None
+
+    def begin(self, header: RunHeader) -> Run:
+        with _io():
+            return self._begin(header, VersionKind.RUN, base=None)
+
+    def _begin(self, header: RunHeader, kind: VersionKind, base: int | None) -> Run:
+        started = self._now()
+        run = Run(
+            id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            kind=kind,
+            state=RunState.RUNNING,
+            actor=self._actor,
+            started_at=started,
+            finished_at=None,
+            header=replace(header, texts={}),
+            base=base,
+            detached=False,
+            counts=None,
+            movement=None,
+            report=None,
+            version=None,
+            reasons=(),
+        )
+        with transaction(self._ledger):
+            self._ledger.execute(
+                "INSERT INTO runs (id, kind, state, actor, started_at, header, base) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    run.id,
+                    kind,
+                    run.state,
+                    run.actor,
+                    _text(started),
+                    versions.run_header_text(header),
+                    base,
+                ),
+            )
+            self._ledger.executemany(
+                "INSERT OR IGNORE INTO texts VALUES (?, ?, ?)",
+                [(header.ruleset_hash, path, text) for path, text in header.texts.items()],
+            )
+        self._begun[run.id] = run
+        self._folder.run(run.id).mkdir(parents=True)
+        reach("run-begun")
+        return run
+
+    def fail(self, run: Run, reason: str) -> Run:
+        with _io():
+            return self._finish(run.id, RunState.FAILED, reasons=[reason])
+
+    def hold(self, delta: Delta, reasons: Sequence[str], *, report: Json = None) -> Run:
+        with _io():
+            return self._finish(delta.run.id, RunState.HELD, reasons=reasons, report=report)
+
+    def _finish(self, run_id: str, to: RunState, *, reasons: Sequence[str] = (), **fields: Json) -> Run:
+        if "report" in fields:
+            fields["report"] = canonical.dump(fields["report"])
+        with transaction(self._ledger):
+            update_run(
+                self._ledger,
+                run_id,
+                state=to,
+                finished_at=_text(self._now()),
+                reasons=canonical.dump(list(reasons)),
+                **fields,
+            )
+        self._begun.pop(run_id, None)
+        if to is not RunState.HELD:
+            self._folder.remove_run(run_id)
+        return versions.run(dict(ledger.run_row(self._ledger, run_id)))
+
+    # -- staging -----------------------------------------------------------------------------------------
+
+    def stage(self, run: Run, connection: duckdb.DuckDBPyConnection, layout: Layout) -> Delta:
+        with _io():
+            return self._stage(run, connection, layout)
+
+    def _stage(self, run: Run, duck: duckdb.DuckDBPyConnection, layout: Layout) -> Delta:
+        clear(duck)
+        current = self._current()
+        base, is_detached = current, False
+        if current and run.header.as_of < current.as_of:
+            is_detached = True
+            number = ledger.in_force(self._ledger, run.header.as_of.isoformat())
+            base = None if number is None else self._version(number)
+        names = ledger.names(self._ledger).extended(layout)
+        evidence = changes.Evidence(layout, names)
+        name_tables(duck, names, evidence.extra)
+        day = f"DATE '{run.header.as_of.isoformat()}'"
+
+        staging.write_values(duck, self._folder.values(run.id))
+        old = self._state(duck, base, names)
+        new = f"(SELECT customer, {names.projection(layout)} FROM result_assignments)"
+        comparison = compare(duck, new, old, names)
+        staging.write_state(duck, old, names, day, self._folder.state(run.id))
+        counts = comparison.counts(
+            base.counts if base else None,
+            [tag.name for tag in layout.tags],
+            {(ladder.kind, ladder.name): ladder.values for ladder in layout.ladders},
+        )
+        staged = replace(
+            run,
+            base=base.number if base else None,
+            detached=is_detached,
+            counts=counts,
+            movement=comparison.movement,
+        )
+        with transaction(self._ledger):
+            update_run(self._ledger, run.id, value_columns=archive.columns_text(layout.values))
+        self._finish_staging(staged, duck, names, changes.of_run(evidence, day), Shape.of(names))
+        clear(duck)
+        return Delta(
+            run=staged,
+            base=base,
+            detached=is_detached,
+            counts=counts,
+            movement=comparison.movement,
+            moves=comparison.moves,
+            before=base.counts.customers if base else 0,
+            stayed=counts.customers - comparison.arrived,
+        )
+
+    def _finish_staging(
+        self, run: Run, duck: duckdb.DuckDBPyConnection, names: Names, changes_sql: str, shape: Shape
+    ) -> None:
+        """Write who came and went, new salts and the changes, and note in the ledger that the run is staged."""
+        if run.base is not None:
+            staging.write_arrivals(duck, self._folder.arrivals(run.id))
+        sealed = self._seal(run, duck, "store_moves", changes_sql, shape)
+        with transaction(self._ledger):
+            ledger.add_names(self._ledger, names)
+            update_run(
+                self._ledger,
+                run.id,
+                base=run.base,
+                detached=int(run.detached),
+                counts=run.counts and canonical.dump(asdict(run.counts)),
+                movement=run.movement and canonical.dump(asdict(run.movement)),
+                staged=versions.staged_text(sealed),
+            )
+        reach("staged")
+
+    def _seal(
+        self, run: Run, duck: duckdb.DuckDBPyConnection, customers: str, changes_sql: str, shape: Shape
+    ) -> versions.StagedFiles:
+        """Write new salts, and changes with the leaves of the version that would come next."""
+        number = 1 + (ledger.latest_number(self._ledger) or 0)
+        path = self._folder.changes(run.id)
+        staging.write_salts(duck, customers, self._salt_pieces(), self._folder.run_salts(run.id))
+        staging.write_changes(duck, changes_sql, path, number)
+        leaves, root = changes.root(duck, path)
+        return versions.StagedFiles(number=number, leaves=leaves, root=root, words=shape.words, ladders=shape.ladders)
+
+    def _salt_pieces(self) -> list[Path]:
+        rows = self._ledger.execute("SELECT path FROM salt_pieces ORDER BY path")
+        return [self._folder.root / path for (path,) in rows]
+
+    # -- publishing --------------------------------------------------------------------------------------
+
+    def publish(self, delta: Delta, *, report: Json = None, reason: str | None = None) -> Version:
+        with _io():
+            current = self._current()
+            if current and not delta.detached and versions.repeats(current, delta.run.header):
+                self._finish(delta.run.id, RunState.UNCHANGED, version=current.number, report=report)
+                return current
+            with transaction(self._ledger):
+                update_run(self._ledger, delta.run.id, report=canonical.dump(report))
+            return self._publish(delta.run.id, reason)
+
+    def publish_held(self, run_id: str, reason: str) -> Version:
+        _need(reason)
+        with _io():
+            row = ledger.run_row(self._ledger, run_id)
+            if row["state"] != RunState.HELD:
+                raise RefusedError(codes.run_not_held(None, run=run_id, state=row["state"]))
+            return self._publish(run_id, reason)
+
+    def rollback(self, number: int, reason: str) -> Version:
+        _need(reason)
+        with _io():
+            target = self._version(number)
+            current = self._current()
+            if current is None:
+                raise no_version()
+            if target.detached:
+                raise detached(number, target.as_of)
+            if target.number == current.number:
+                raise RefusedError(codes.version_current(None, version=number))
+            return self._rollback(target, current, reason)
+
+    def _rollback(self, target: Version, current: Version, reason: str) -> Version:
+        header = RunHeader(
+            as_of=target.as_of,
+            ruleset_hash=target.ruleset_hash,
+            texts={},
+            parameters=target.parameters,
+            fingerprint=target.fingerprint,
+            engine=target.engine,
+            git_commit=target.git_commit,
+            git_author=target.git_author,
+        )
+        run = self._begin(header, VersionKind.ROLLBACK, target.number)
+        names = ledger.names(self._ledger)
+        duck = duckdb.connect()
+        name_tables(duck, names)
+        comparison = compare(duck, self._state(duck, target, names), self._state(duck, current, names), names)
+        was = self._ledger.execute(
+            "SELECT v.has_state, v.has_values, r.value_columns, r.staged FROM versions v "
+            "JOIN runs r ON r.id = v.run WHERE v.number = ?",
+            (target.number,),
+        ).fetchone()
+        if was["has_values"]:
+            copy(self._folder.values(target.run), self._folder.values(run.id))
+        with transaction(self._ledger):
+            update_run(self._ledger, run.id, value_columns=was["value_columns"])
+        if was["has_state"]:
+            copy(self._folder.state(target.run), self._folder.state(run.id))
+            staged = versions.staged(was["staged"])
+            shape = Shape(staged.words, staged.ladders)
+        else:
+            shape = Shape.of(names)
+            with whole(self._folder.state(run.id)) as path:
+                state.write(duck, self._state(duck, target, names), path)
+        staged_run = replace(run, counts=target.counts, movement=comparison.movement)
+        relation = widened(read(self._folder.state(run.id)), shape, Shape.of(names))
+        duck.execute(
+            f"CREATE OR REPLACE TEMP TABLE store_state AS SELECT * FROM {relation} "
+            f"WHERE customer IN (SELECT customer FROM store_moves)"
+        )
+        back = changes.of_rollback(holdings("store_state", names))
+        self._finish_staging(staged_run, duck, names, back, shape)
+        return self._publish(run.id, reason)
+
+    def _publish(self, run_id: str, reason: str | None) -> Version:
+        row = ledger.run_row(self._ledger, run_id)
+        run = versions.run(dict(row))
+        current = self._current()
+        self._refuse_superseded(run, current)
+        number = 1 + (ledger.latest_number(self._ledger) or 0)
+        staged = versions.staged(row["staged"])
+        names = ledger.names(self._ledger)
+        duck = duckdb.connect()
+        name_tables(duck, names)
+        if staged.number != number:
+            # Another version came between: the leaves are made again for the number that this one gets.
+            path = self._folder.changes(run.id)
+            shape = Shape(staged.words, staged.ladders)
+            staged = self._seal(run, duck, read(path), changes.again(path), shape)
+            with transaction(self._ledger):
+                update_run(self._ledger, run.id, staged=versions.staged_text(staged))
+        serial = None
+        if not run.detached:
+            pointer = ledger.pointer(self._ledger)
+            serial = SERIAL_STEP + (pointer["serial"] if pointer else 0)
+            self._serve(run, duck, names, staged, serial, first=pointer is None)
+        reach("before-commit")
+        made = self._commit(run, row["report"], staged, number, serial, reason, current)
+        reach("committed")
+        self._begun.pop(run_id, None)
+        with contextlib.suppress(sqlite3.Error, duckdb.Error, OSError):
+            # It is published; what cannot be tidied now will be by the next writer.
+            sweeping.sweep(self._ledger, self._folder, self._clock(), alive=self._begun)
+        reach("swept")
+        return made
+
+    def _refuse_superseded(self, run: Run, current: Version | None) -> None:
+        if run.kind is VersionKind.ROLLBACK:
+            return
+        holds = current.number if current else None
+        if run.detached:
+            holds = ledger.in_force(self._ledger, run.header.as_of.isoformat())
+        if run.base != holds:
+            if run.base is None:
+                raise RefusedError(codes.run_compared_with_nothing(None, run=run.id))
+            raise RefusedError(codes.run_superseded(None, run=run.id, base=run.base))
+
+    def _serve(
+        self,
+        run: Run,
+        duck: duckdb.DuckDBPyConnection,
+        names: Names,
+        staged: versions.StagedFiles,
+        serial: int,
+        first: bool,
+    ) -> None:
+        sweeping.sweep_serving(self._ledger)
+        with transaction(self._ledger):
+            self._ledger.execute("INSERT OR REPLACE INTO meta VALUES ('serving', ?)", (run.id,))
+        reach("serving-begun")
+        # The commit syncs the whole log, these batches included.
+        self._ledger.execute("PRAGMA synchronous = NORMAL")
+        try:
+            documents.write(
+                self._ledger,
+                duck,
+                state=widened(read(self._folder.state(run.id)), Shape(staged.words, staged.ladders), Shape.of(names)),
+                changes=read(self._folder.changes(run.id)),
+                arrivals=None if first else read(self._folder.arrivals(run.id)),
+                names=names,
+                serial=serial,
+            )
+        finally:
+            self._ledger.execute("PRAGMA synchronous = FULL")
+
+    def _commit(
+        self,
+        run: Run,
+        report: str | None,
+        staged: versions.StagedFiles,
+        number: int,
+        serial: int | None,
+        reason: str | None,
+        current: Version | None,
+    ) -> Version:
+        """The commit point: one small transaction."""
+        assert run.counts is not None
+        assert run.movement is not None
+        now = self._now()
+        previous = self._version(number - 1).hash if number > 1 else None
+        header = versions.version_header_text(
+            number=number,
+            run=run,
+            replaces=None if run.detached or current is None else current.number,
+            counts=run.counts,
+            movement=run.movement,
+            report=run.report,
+            reason=reason,
+            actor=self._actor,
+            created_at=now,
+            identity=self._identity,
+            leaf_count=staged.leaves,
+        )
+        made = versions.sealed(header, previous, staged.root)
+        salt_file = self._folder.run_salts(run.id).relative_to(self._folder.root)
+        with transaction(self._ledger):
+            self._ledger.execute(
+                "INSERT INTO versions (number, run, base, detached, serial, as_of, header, previous_hash, root, "
+                "hash, changes, snapshot, has_state, has_values) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)",
+                (
+                    number,
+                    run.id,
+                    run.base,
+                    int(run.detached),
+                    serial,
+                    run.header.as_of.isoformat(),
+                    header,
+                    previous,
+                    staged.root,
+                    made.hash,
+                    staged.leaves,
+                    int(sweeping.is_snapshot(self._ledger, run, staged.leaves)),
+                    int(self._folder.values(run.id).exists()),
+                ),
+            )
+            self._ledger.execute("INSERT INTO salt_pieces VALUES (?)", (str(salt_file),))
+            if serial is not None:
+                if current:
+                    self._ledger.execute(
+                        "UPDATE versions SET superseded_at = ? WHERE number = ?",
+                        (self._clock(), current.number),
+                    )
+                self._ledger.execute(
+                    "INSERT INTO pointer VALUES (1, :version, :serial, :serial) "
+                    "ON CONFLICT (one) DO UPDATE SET version = :version, serial = :serial",
+                    {"version": number, "serial": serial},
+                )
+                self._ledger.execute("DELETE FROM meta WHERE name = 'serving'")
+            update_run(
+                self._ledger,
+                run.id,
+                state=RunState.PUBLISHED,
+                finished_at=_text(now),
+                version=number,
+            )
+        return made
+
+    # -- small things ------------------------------------------------------------------------------------
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def _version(self, number: int) -> Version:
+        return self._versions.version(self._ledger, number)
+
+    def _current(self) -> Version | None:
+        row = ledger.pointer(self._ledger)
+        return self._version(row["version"]) if row else None
+
+    def _state(self, duck: duckdb.DuckDBPyConnection, version: Version | None, names: Names) -> str:
+        key_type = "BIGINT" if self._identity.has_integer_keys else "VARCHAR"
+        number = version.number if version else None
+        return state.of_version(duck, self._ledger, self._folder, number, names, key_type=key_type)
+
+
+@contextmanager
+def _io() -> Iterator[None]:
+    """A disk that is full or cannot be written makes a problem of its own."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise unusable(error) from error
+
+
+def _need(reason: str) -> None:
+    if not reason.strip():
+        raise RefusedError(codes.reason_missing(None))
+
+
+def _reason(error: BaseException | None) -> str:
+    match error:
+        case None:
+            return "neither published nor held"
+        case ProblemError():
+            return "; ".join(
+                " ".join([problem.code.name, *(f"{name}={value}" for name, value in problem.facts.items())])
+                for problem in error.problems
+            )
+        case _:
+            return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

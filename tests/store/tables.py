@@ -1,0 +1,147 @@
+"""Result tables for the store, written from plain dictionaries."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import duckdb
+
+from ruleengine.planning.layout import TAGS_PER_WORD, LadderSlot, Layout, TagSlot, ValueColumn
+from ruleengine.store.records import Delta, Identity, Key, RunHeader, Version
+from ruleengine.store.store import Store
+from ruleengine.types import COLUMN_TYPES, DATE, TEXT, exact
+
+IDENTITY = Identity(ruleset="retail", entity="customer", key_type="integer")
+TEXT_IDENTITY = Identity(ruleset="retail", entity="customer", key_type="text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What one customer holds."""
+
+    tags: frozenset[str] = frozenset()
+    ladders: Mapping[str, str] = field(default_factory=dict)
+    money: str = "0.0000"
+    orders: int = 0
+    city: str | None = None
+
+
+def held(*tags: str, money: str = "0.0000", orders: int = 0, city: str | None = None, **ladders: str) -> Held:
+    return Held(tags=frozenset(tags), ladders=ladders, money=money, orders=orders, city=city)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The names of a ruleset."""
+
+    tags: Sequence[str] = ("VIP", "New", "Sleeping")
+    tiers: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"loyalty": ("Gold", "Silver", "Member")})
+    classes: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"abc": ("A", "B", "C")})
+    key_type: str = "integer"
+
+    @property
+    def layout(self) -> Layout:
+        ladders = [("tier", name, values) for name, values in self.tiers.items()]
+        ladders += [("class", name, values) for name, values in self.classes.items()]
+        return Layout(
+            key_type=COLUMN_TYPES[self.key_type],
+            values=(
+                ValueColumn(column="v0", name="monetary_90d", type=exact(18, 4)),
+                ValueColumn(column="v1", name="frequency", type=exact(19)),
+                ValueColumn(column="v2", name="city", type=TEXT),
+                ValueColumn(column="v3", name="signed_up", type=DATE),
+            ),
+            tags=tuple(
+                TagSlot(
+                    name=name,
+                    word=index // TAGS_PER_WORD,
+                    bit=index % TAGS_PER_WORD,
+                    reads=("v0", "v1") if index % 2 == 0 else ("v2",),
+                    rule_hash=f"hash of {name}",
+                )
+                for index, name in enumerate(self.tags)
+            ),
+            ladders=tuple(
+                LadderSlot(
+                    name=name,
+                    kind="tier" if kind == "tier" else "class",
+                    column=f"l{index}",
+                    values=tuple(values),
+                    reads=("v3", "v0"),
+                    rule_hash=f"hash of {name}",
+                )
+                for index, (kind, name, values) in enumerate(ladders)
+            ),
+        )
+
+
+RULES = Rules()
+
+
+def fill(connection: duckdb.DuckDBPyConnection, rules: Rules, customers: Mapping[Key, Held]) -> None:
+    """Make `result_values` and `result_assignments`."""
+    layout = rules.layout
+    key = "BIGINT" if rules.key_type == "integer" else "VARCHAR"
+    words = [f"w{word}" for word in range(layout.words)]
+    ladders = [slot.column for slot in layout.ladders]
+    columns = [f"customer {key}", *(f"{word} BIGINT" for word in words), *(f"{name} SMALLINT" for name in ladders)]
+    connection.execute(f"CREATE OR REPLACE TABLE result_assignments ({', '.join(columns)})")
+    connection.execute(
+        f"CREATE OR REPLACE TABLE result_values (customer {key}, v0 DECIMAL(18, 4), v1 BIGINT, v2 VARCHAR, v3 DATE)"
+    )
+    for customer, what in reversed(list(customers.items())):
+        bits = [0] * len(words)
+        for tag in layout.tags:
+            if tag.name in what.tags:
+                bits[tag.word] |= 1 << tag.bit
+        positions = [
+            slot.values.index(what.ladders[slot.name]) + 1 if slot.name in what.ladders else 0
+            for slot in layout.ladders
+        ]
+        marks = ", ".join("?" * (1 + len(bits) + len(positions)))
+        connection.execute(f"INSERT INTO result_assignments VALUES ({marks})", [customer, *bits, *positions])
+        connection.execute(
+            "INSERT INTO result_values VALUES (?, ?::DECIMAL(18, 4), ?, ?, ?)",
+            [customer, what.money, what.orders, what.city, date(2020, 2, 29)],
+        )
+
+
+def header(as_of: date | str, *, fingerprint: str | None = None, rules: str = "rules 1") -> RunHeader:
+    return RunHeader(
+        as_of=date.fromisoformat(as_of) if isinstance(as_of, str) else as_of,
+        ruleset_hash=rules,
+        texts={"value.rules": f"# {rules}"},
+        parameters={"vip_floor": 10_000},
+        fingerprint=fingerprint,
+        engine="duckdb",
+    )
+
+
+def publish(
+    store: Store,
+    as_of: date | str,
+    customers: Mapping[Key, Held],
+    *,
+    rules: Rules = RULES,
+    fingerprint: str | None = None,
+    hash: str = "rules 1",
+) -> Version:
+    """One run, staged and published."""
+    connection = duckdb.connect()
+    fill(connection, rules, customers)
+    with store.writer("tester", identity_of(rules)) as writer:
+        run = writer.begin(header(as_of, fingerprint=fingerprint, rules=hash))
+        return writer.publish(writer.stage(run, connection, rules.layout))
+
+
+def hold(store: Store, as_of: date | str, customers: Mapping[Key, Held], *, rules: Rules = RULES) -> Delta:
+    connection = duckdb.connect()
+    fill(connection, rules, customers)
+    with store.writer("tester", identity_of(rules)) as writer:
+        delta = writer.stage(writer.begin(header(as_of)), connection, rules.layout)
+        writer.hold(delta, ["too many changes"])
+        return delta
+
+
+def identity_of(rules: Rules) -> Identity:
+    return IDENTITY if rules.key_type == "integer" else TEXT_IDENTITY
