@@ -186,7 +186,6 @@ rule_is_draft = _error("rule-is-draft")
 values_not_kept = _error("values-not-kept")
 source_changed = _error("source-changed")
 as_of_ahead = _warning("as-of-ahead")
-saw_part_of_today = _warning("saw-part-of-today")
 
 # The store.
 store_locked = _error("store-locked")

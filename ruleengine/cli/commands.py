@@ -1,0 +1,314 @@
+"""The commands: each reads its arguments, asks a verb, and shows the answer."""
+
+import sys
+from collections.abc import Callable, Iterable
+from datetime import date
+from pathlib import Path
+
+import click
+
+from ruleengine import __version__
+from ruleengine.cli import arguments, terminal
+from ruleengine.cli import program as shared
+from ruleengine.cli.program import GOOD, HELD, PROBLEMS, Program, print_json
+from ruleengine.cli.terminal import Terminal
+from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.verbs.shapes import as_json
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show where an internal error arose.")
+@click.version_option(__version__, prog_name="ruleengine", message="%(prog)s %(version)s")
+def program(debug: bool) -> None:
+    """Customer tags and tiers as rules in plain text: checked, explained, versioned, served.
+
+    RULESET is the folder of a ruleset, or its ruleset.toml; left out, it is the working folder.
+    """
+
+
+@program.command()
+@arguments.ruleset
+@arguments.report_format
+@click.pass_context
+def check(ctx: click.Context, ruleset: Path, form: str) -> None:
+    """Find what is wrong with the rules, all of it at once."""
+    from ruleengine.cli import checks
+    from ruleengine.verbs.check import check
+
+    checked = check(ruleset)
+    if form == "json":
+        print_json({**as_json(checked), "problems": shared.shown_as_json(checked.problems)})
+    else:
+        if checked.problems:
+            click.echo(shared.shown_as_text(checked.problems, shared.coloured(ctx)) + "\n")
+        click.echo(checks.check(checked, terminal.of_stream()))
+    ctx.exit(PROBLEMS if checked.errors else GOOD)
+
+
+@program.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[RULESET | FILE.rules]...")
+@click.option("--check", "only_check", is_flag=True, help="Only tell what would change (exit 1).")
+@arguments.report_format
+@click.pass_context
+def fmt(ctx: click.Context, paths: tuple[Path, ...], only_check: bool, form: str) -> None:
+    """Lay rule files out in the one way."""
+    from ruleengine.verbs.fmt import fmt
+
+    formatted = fmt(paths or (Path("."),), only_check)
+    if form == "json":
+        print_json(
+            {
+                "changed": formatted.changed,
+                "unchanged": formatted.unchanged,
+                "problems": shared.shown_as_json(formatted.problems),
+            }
+        )
+    else:
+        for path in formatted.changed:
+            click.echo(f"{'would change' if only_check else 'changed'} {path}")
+        if formatted.problems:
+            click.echo(shared.shown_as_text(formatted.problems, shared.coloured(ctx)), err=True)
+    ctx.exit(PROBLEMS if formatted.problems or (only_check and formatted.changed) else GOOD)
+
+
+@program.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def new(directory: Path) -> None:
+    """Start a ruleset in a new folder, with data that was made up for it."""
+    from datetime import UTC, datetime
+
+    from ruleengine.verbs.new import new
+
+    scaffold = new(directory, datetime.now(UTC).date())
+    click.echo(f"Made {scaffold.directory}:")
+    for file in scaffold.files:
+        click.echo(f"  {file}")
+    shown = "." if scaffold.directory == "." else scaffold.directory
+    click.echo(
+        f"\nNext:\n"
+        f"  ruleengine check {shown}        what is wrong with the rules: nothing yet\n"
+        f"  ruleengine run {shown}          tag every customer, and publish version 1\n"
+        f"  ruleengine explain {shown} 7    why customer 7 is what he is\n"
+        f"\nThen write rules of your own into {Path(shown, 'value.rules')}, and bind your own data in "
+        f"{Path(shown, 'ruleset.toml')}."
+    )
+
+
+@program.command()
+@arguments.ruleset
+@arguments.as_of
+@click.option("--profile", metavar="NAME", help="A profile of ruleset.toml, for its engine.")
+@arguments.report_format
+def compile(ruleset: Path, as_of: date | None, profile: str | None, form: str) -> None:
+    """Print the SQL that a run would execute."""
+    from ruleengine.verbs.compile import compile
+
+    compiled = compile(ruleset, as_of, profile)
+    parts = [f"{macro.rstrip(';')};" for macro in compiled.macros]
+    parts += [f"-- {statement.purpose}\n{statement.sql};" for statement in compiled.statements]
+    _tell(form, compiled, lambda _: ["\n\n".join(parts)])
+
+
+@program.command()
+@arguments.ruleset
+@arguments.as_of
+@arguments.profile
+@arguments.setting
+@arguments.actor
+@arguments.report_format
+@click.pass_context
+def run(
+    ctx: click.Context,
+    ruleset: Path,
+    as_of: date | None,
+    profile: str,
+    pairs: tuple[tuple[str, str], ...],
+    actor: str | None,
+    form: str,
+) -> None:
+    """Tag every customer and publish the answers as a version."""
+    from ruleengine.cli import runs
+    from ruleengine.verbs.run import run
+
+    with terminal.progress() as progress:
+        report = run(
+            ruleset,
+            profile,
+            as_of=as_of,
+            parameters=arguments.settings(pairs),
+            actor=actor,
+            progress=progress.phase,
+        )
+    if form == "json":
+        print_json({**as_json(report), "warnings": shared.shown_as_json(report.warnings)})
+    else:
+        if report.warnings:
+            click.echo(shared.shown_as_text(report.warnings, shared.coloured(ctx, sys.stderr)), err=True)
+        for line in runs.run(report, terminal.of_stream()):
+            click.echo(line)
+    ctx.exit(HELD if report.outcome == "held" else GOOD)
+
+
+# -- what is published -----------------------------------------------------------------------------------------
+
+
+@program.command()
+@arguments.words("[VERSION]")
+@arguments.profile
+@arguments.report_format
+def versions(words: tuple[str, ...], profile: str, form: str) -> None:
+    """List what was published, or show one version in full."""
+    from ruleengine.cli import versions as shown
+    from ruleengine.verbs import versions as verb
+
+    path, number = arguments.split(words, optional=("VERSION",))
+    if number is None:
+        listed = verb.versions(path, profile)
+        _tell(form, listed, lambda screen: shown.versions(listed, screen))
+    else:
+        found = verb.version(path, profile, arguments.whole(number, "VERSION"))
+        _tell(form, found, lambda screen: shown.version(found, screen))
+
+
+@program.command()
+@arguments.words("CUSTOMER")
+@arguments.profile
+@arguments.report_format
+def history(words: tuple[str, ...], profile: str, form: str) -> None:
+    """Tell everything that ever changed for a customer."""
+    from ruleengine.cli import customers as shown
+    from ruleengine.verbs.history import history
+
+    path, customer = arguments.split(words, "CUSTOMER")
+    report = history(path, profile, customer)
+    _tell(form, report, lambda screen: shown.history(report, screen))
+
+
+@program.command()
+@arguments.words("CUSTOMER [NAME]")
+@click.option("--version", "number", type=click.IntRange(min=1), metavar="N", help="If not the current one.")
+@arguments.profile
+@arguments.report_format
+def explain(words: tuple[str, ...], number: int | None, profile: str, form: str) -> None:
+    """Explain why a customer has a tag, level or value, or has not; NAME is that of a tag, tier or class."""
+    from ruleengine.cli import customers as shown
+    from ruleengine.verbs.explain import explain
+
+    path, customer, name = arguments.split(words, "CUSTOMER", optional=("NAME",))
+    report = explain(path, profile, customer, name, number)
+    _tell(form, report, lambda screen: shown.explanation(report, screen))
+
+
+@program.command()
+@arguments.words("A B")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows to show.")
+@arguments.profile
+@arguments.report_format
+def diff(words: tuple[str, ...], limit: int, profile: str, form: str) -> None:
+    """Compare version B with version A."""
+    from ruleengine.cli import versions as shown
+    from ruleengine.verbs.diff import diff
+
+    path, a, b = arguments.split(words, "A", "B")
+    report = diff(path, profile, arguments.whole(a, "A"), arguments.whole(b, "B"), limit)
+    _tell(form, report, lambda screen: shown.difference(report, screen))
+
+
+@program.command()
+@arguments.ruleset
+@click.option("--version", "number", type=click.IntRange(min=1), metavar="N", help="If not the current one.")
+@click.option("--run", metavar="RUN", help="A held run instead of a version.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Ends in .parquet, .csv or .jsonl.",
+)
+@arguments.profile
+@arguments.report_format
+def export(ruleset: Path, number: int | None, run: str | None, output: Path, profile: str, form: str) -> None:
+    """Write who has which tag, level and value to a file."""
+    from ruleengine.verbs.export import export
+
+    if number is not None and run is not None:
+        raise click.UsageError("--version and --run exclude each other.")
+    with terminal.progress() as progress:
+        progress.phase("writing")
+        done = export(ruleset, profile, output, version=number, run=run)
+    _tell(form, done, lambda _: [f"{terminal.counted(done.rows, 'row')} in {done.file}"])
+
+
+@program.command()
+@arguments.words("RUN")
+@arguments.reason
+@arguments.actor
+@arguments.profile
+@arguments.report_format
+def publish(words: tuple[str, ...], reason: str, actor: str | None, profile: str, form: str) -> None:
+    """Publish a held run all the same."""
+    from ruleengine.cli import versions as shown
+    from ruleengine.verbs.versions import publish
+
+    path, run = arguments.split(words, "RUN")
+    version = publish(path, profile, run, reason, actor)
+    _tell(form, version, lambda screen: [shown.published(version, screen)])
+
+
+@program.command()
+@arguments.words("VERSION")
+@arguments.reason
+@arguments.actor
+@arguments.profile
+@arguments.report_format
+def rollback(words: tuple[str, ...], reason: str, actor: str | None, profile: str, form: str) -> None:
+    """Publish the answers of an earlier version as a new one."""
+    from ruleengine.cli import versions as shown
+    from ruleengine.verbs.versions import rollback
+
+    path, number = arguments.split(words, "VERSION")
+    version = rollback(path, profile, arguments.whole(number, "VERSION"), reason, actor)
+    _tell(form, version, lambda screen: [shown.published(version, screen)])
+
+
+@program.command()
+@arguments.ruleset
+@arguments.profile
+@arguments.report_format
+@click.pass_context
+def doctor(ctx: click.Context, ruleset: Path, profile: str, form: str) -> None:
+    """Look at what is installed, and at a ruleset's store."""
+    from ruleengine.cli import diagnosis
+    from ruleengine.verbs.doctor import doctor
+
+    found = doctor(ruleset, profile)
+    if form == "json":
+        print_json({**as_json(found), "problems": shared.shown_as_json(found.problems)})
+    else:
+        for line in diagnosis.diagnosis(found, terminal.of_stream()):
+            click.echo(line)
+        if found.problems:
+            click.echo(shared.shown_as_text(found.problems, shared.coloured(ctx, sys.stderr)), err=True)
+    ctx.exit(shared.exit_code(ProblemError(*found.problems)) if found.problems else GOOD)
+
+
+@program.command()
+@arguments.ruleset
+@click.option("--host", default="127.0.0.1", show_default=True, help="The default is this machine alone.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@arguments.profile
+def serve(ruleset: Path, host: str, port: int, profile: str) -> None:
+    """Answer over HTTP."""
+    from ruleengine.serving import serve
+    from ruleengine.settings import Serving
+
+    serve(Serving(ruleset=ruleset, profile=profile, host=host, port=port))
+
+
+def _tell(form: str, report: object, lines: Callable[[Terminal], Iterable[str]]) -> None:
+    if form == "json":
+        print_json(as_json(report))
+        return
+    for line in lines(terminal.of_stream()):
+        click.echo(line)

@@ -1,0 +1,130 @@
+"""One customer: what happened to him, and why he is what he is, as text for people."""
+
+from collections.abc import Iterator
+
+from ruleengine.cli.terminal import Terminal, columns, plain
+from ruleengine.cli.versions import given, moved
+from ruleengine.store.records import GIVEN, Change
+from ruleengine.verbs.explain import Condition, Explanation, Line, RuleExplanation, said
+from ruleengine.verbs.history import History
+
+
+def history(report: History, terminal: Terminal) -> Iterator[str]:
+    yield terminal.bold(f"{plain(report.entity)} {plain(str(report.customer))}")
+    if not report.entries:
+        yield "  nothing ever changed"
+    rows = [
+        (
+            entry.as_of.isoformat(),
+            f"version {entry.version}" + ("" if entry.in_line else " (not in the line)"),
+            _change(entry.change, terminal),
+            ", ".join(f"{plain(k)} {_stored(v)}" for k, v in (entry.change.evidence or {}).items()),
+        )
+        for entry in report.entries
+    ]
+    yield from columns(rows, indent=2)
+
+
+def _stored(value: object) -> str:
+    return "missing" if value is None else plain(str(value))
+
+
+def _change(change: Change, terminal: Terminal) -> str:
+    if change.kind == "tag":
+        return given(change.name, change.new is not None, terminal)
+    return moved(change.kind, change.name, change.old, change.new, terminal)
+
+
+def explanation(report: Explanation, terminal: Terminal) -> Iterator[str]:
+    yield terminal.dot.join(
+        (
+            terminal.bold(f"{plain(report.entity)} {plain(str(report.customer))}"),
+            f"version {report.version}" + ("" if report.current else " (not the current one)"),
+            f"as of {report.as_of}",
+        )
+    )
+    for index, rule in enumerate(report.rules):
+        if index:
+            yield ""
+        yield from _rule(rule, terminal)
+
+
+def _rule(rule: RuleExplanation, terminal: Terminal) -> Iterator[str]:
+    since = f" since {rule.since}" if rule.since else ""
+    if rule.kind == "tag":
+        given = rule.value == GIVEN
+        verdict = f"given{since}" if given else "not given"
+        yield f'{terminal.yes if given else terminal.no} tag "{plain(rule.name)}"  {verdict}'
+        if rule.because:
+            yield f"    {terminal.dash} {plain(rule.because)}"
+    elif rule.value is None:
+        yield f"{terminal.no} {rule.kind} {plain(rule.name)}  none"
+    else:
+        yield f'{terminal.yes} {rule.kind} {plain(rule.name)}  "{plain(rule.value)}"{since}'
+    rows: list[tuple[str, str]] = []
+    if rule.when:
+        rows += _conditions(rule.when, terminal, 1)
+    if rule.unless:
+        rows.append(("  unless", ""))
+        rows += _conditions(rule.unless, terminal, 2)
+    decided = False
+    for line in rule.lines:
+        rows += _line(line, terminal, decided)
+        decided = decided or line.decides
+    if rule.lines and rule.otherwise is not None:
+        rows.append((f'  {terminal.no if decided else terminal.yes} otherwise "{plain(rule.otherwise)}"', ""))
+    yield from columns(rows)
+    if len(rule.nearest) > 1 or (rule.nearest and rule.when and rule.when.kind != "condition"):
+        ways = "; ".join(
+            f"{plain(step.text)}{f' ({distance(step)})' if step.distance else ''}" for step in rule.nearest
+        )
+        yield f"  nearest: {ways}"
+
+
+def _line(line: Line, terminal: Terminal, decided: bool) -> list[tuple[str, str]]:
+    if decided:
+        # A line above has spoken; this one is not asked any more.
+        return [(f'  {terminal.faint(chr(0xB7) if terminal.unicode else ".")} "{plain(line.value)}"', "")]
+    mark = _mark(line.condition, terminal)
+    return [(f'  {mark} "{plain(line.value)}"', ""), *_conditions(line.condition, terminal, 2)]
+
+
+def _mark(condition: Condition, terminal: Terminal) -> str:
+    if condition.answer is None:
+        return terminal.unknown
+    return terminal.yes if condition.answer else terminal.no
+
+
+def _conditions(condition: Condition, terminal: Terminal, depth: int) -> list[tuple[str, str]]:
+    """A row for the condition and one for each beneath it: mark and text, then the customer's own values."""
+    text = plain(condition.text) if condition.kind == "condition" else condition.kind
+    rows = [("  " * depth + f"{_mark(condition, terminal)} {text}", _values(condition, terminal))]
+    for part in condition.conditions:
+        rows += _conditions(part, terminal, depth + 1)
+    return rows
+
+
+def _values(condition: Condition, terminal: Terminal) -> str:
+    """The value that the text begins with, the others by their names, and how far it is from flipping."""
+    reads = list(condition.reads)
+    text = ""
+    if reads and condition.text.startswith(reads[0].name):
+        text = plain(said(reads.pop(0).value))
+    others = ", ".join(f"{plain(read.name)} {plain(said(read.value))}" for read in reads)
+    text += f" ({others})" if text and others else others
+    if condition.distance:
+        text += f" {terminal.dash} {distance(condition)}"
+    return text
+
+
+def distance(condition: Condition) -> str:
+    """`1,250.00 short`, `12 days too early`."""
+    gap = condition.distance
+    assert gap is not None
+    amount = said(gap.amount)
+    if not gap.amount:
+        return "at the very edge"
+    if gap.unit == "days":
+        days = "day" if gap.amount == 1 else "days"
+        return f"{amount} {days} too {'early' if gap.direction == 'more' else 'late'}"
+    return f"{amount} {'short' if gap.direction == 'more' else 'over'}"

@@ -1,0 +1,125 @@
+"""The one way in which commands fail, and the exit codes."""
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn, TextIO
+
+import click
+
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Problem, ProblemError
+from ruleengine.verbs import outcome
+
+GOOD, PROBLEMS, WRONG_USE, HELD, LOCKED, NOT_USABLE = range(6)
+INTERNAL = 70  # EX_SOFTWARE
+STOPPED = 130
+BROKEN_PIPE = 141
+
+_WRONG_USE = {
+    codes.ruleset_missing,
+    codes.ruleset_not_a_folder,
+    codes.manifest_missing,
+    codes.profile_unknown,
+    codes.actor_unreadable,
+    codes.folder_not_empty,
+    codes.not_formattable,
+}
+
+
+def exit_code(error: ProblemError) -> int:
+    from ruleengine.store import refusals  # and DuckDB with it
+
+    match error:
+        case refusals.StoreLockedError():
+            return LOCKED
+        case refusals.StoreUnusableError() | refusals.WrongStoreError() | outcome.NotUsableError():
+            return NOT_USABLE
+        case refusals.NotThereError() | refusals.NotKeptError() | refusals.RefusedError() | outcome.NotThereError():
+            return WRONG_USE
+        case _:
+            pass
+    if any(problem.code in _WRONG_USE for problem in error.problems):
+        return WRONG_USE
+    return PROBLEMS
+
+
+class Program(click.Group):
+    """The one place where an error becomes a message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except ProblemError as error:
+            fail(ctx, error)
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            ctx.exit(STOPPED)
+        except BrokenPipeError:
+            # Nobody reads on: what is still to be flushed at exit must not complain either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(BROKEN_PIPE)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except OSError as error:
+            where = os.fsdecode(error.filename) if error.filename is not None else "the system"
+            problem = codes.system_refused(None, path=where, reason=error.strerror or str(error))
+            fail(ctx, outcome.NotUsableError(problem))
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            report = _report(error)
+            click.echo(
+                f"Internal error ({type(error).__name__}), a mistake of ruleengine. Please report it"
+                + (f", with {report}" if report else "")
+                + ".",
+                err=True,
+            )
+            ctx.exit(INTERNAL)
+
+
+def fail(ctx: click.Context, error: ProblemError) -> NoReturn:
+    """Tell the problems in the format that was asked for, and exit."""
+    if ctx.meta.get("ruleengine.format") == "json":
+        print_json({"problems": shown_as_json(error.problems)})
+    else:
+        click.echo(shown_as_text(error.problems, coloured(ctx, sys.stderr)), err=True)
+    ctx.exit(exit_code(error))
+
+
+def coloured(ctx: click.Context, stream: TextIO | None = None) -> bool:
+    """Whether standard output, or another stream, takes colours."""
+    return (stream or sys.stdout).isatty() and ctx.find_root().color is not False
+
+
+def shown_as_text(problems: Sequence[Problem], colour: bool) -> str:
+    from ruleengine.diagnostics.render import render_text
+
+    return render_text(problems, colour=colour).rstrip("\n")
+
+
+def shown_as_json(problems: Sequence[Problem]) -> Any:
+    from ruleengine.diagnostics.render import render_json
+
+    return render_json(problems)
+
+
+def print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _report(error: Exception) -> str | None:
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="ruleengine-error-", suffix=".log", text=True)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write("".join(traceback.format_exception(error)))
+    except OSError:
+        return None
+    return name

@@ -1,0 +1,30 @@
+"""What happened to one customer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruleengine.diagnostics import codes
+from ruleengine.store.records import HistoryEntry, Key
+from ruleengine.verbs import published
+from ruleengine.verbs.outcome import NotThereError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    ruleset: str
+    entity: str
+    customer: Key
+    entries: tuple[HistoryEntry, ...]
+    """Oldest first."""
+
+
+def history(path: Path, profile: str, customer: str) -> History:
+    """Every change of a customer in every version; ProblemError where no version knows the customer."""
+    with published.opened(path, profile) as (manifest, store):
+        key = published.key_of(store, customer)
+        entries = store.history(key)
+        if not entries:
+            answer = store.customer(key)
+            if answer.document is None:
+                raise NotThereError(codes.customer_unknown(None, customer=customer, version=answer.version))
+        return History(ruleset=manifest.name, entity=published.identity_of(store).entity, customer=key, entries=entries)

@@ -1,0 +1,311 @@
+"""One run: rules and data in; a published version, a held run or a failed one out."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+
+from ruleengine import settings
+from ruleengine.checking.ruleset import Ruleset
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.messages import wording
+from ruleengine.diagnostics.problem import Problem, ProblemError
+from ruleengine.engines.duckdb import DuckDB
+from ruleengine.engines.engine import DraftCount, Findings
+from ruleengine.planning.plan import plan
+from ruleengine.schema import Profile
+from ruleengine.store.records import Counts, Delta, Identity, Json, Movement, Run, RunHeader, Version
+from ruleengine.store.store import Store, Writer
+from ruleengine.verbs import opening, published
+from ruleengine.verbs.checkout import checkout
+from ruleengine.verbs.fingerprint import Fingerprint, take
+from ruleengine.verbs.outcome import NotUsableError
+from ruleengine.verbs.shapes import as_json
+
+HELD_ABOVE = Decimal("0.01")
+"""The share of orphan events, or of customers vanished since the last version, that holds a run."""
+
+Outcome = Literal["published", "detached", "unchanged", "held"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Events of one source up to the run's date, and how many of them it did not use."""
+
+    source: str
+    events: int
+    without_customer: int
+    of_unknown_customers: int
+    """Whose customer the entity does not hold."""
+    without_time: int
+    unknown_filters: Mapping[str, int]
+    """By filter, as written: those for which it could not be said whether they count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    ruleset: str
+    profile: str
+    outcome: Outcome
+    run: str | None
+    """None where nothing was computed, for nothing is new."""
+    version: int | None
+    """That was made, or that stands; None of a held run before the first version."""
+    base: int | None
+    """What it was compared with."""
+    as_of: date
+    saw_part_of_day: bool
+    """The run was for today, or for a day that is still to come."""
+    ruleset_hash: str
+    fingerprint: str | None
+    counts: Counts
+    movement: Movement | None
+    """Against the base; None where nothing is new."""
+    left_out: tuple[LeftOut, ...]
+    drafts: tuple[DraftCount, ...]
+    unknown_classes: Mapping[str, int]
+    """By class: customers without a value because it could not be said whether a line holds."""
+    reasons: tuple[str, ...]
+    """Why it was held."""
+    warnings: tuple[Problem, ...]
+    phases: tuple[Phase, ...]
+
+
+def run(
+    path: Path,
+    profile: str,
+    *,
+    as_of: date | None = None,
+    parameters: Mapping[str, str] | None = None,
+    actor: str | None = None,
+    progress: Callable[[str], None] = lambda phase: None,
+) -> RunReport:
+    """Check, compute, compare and publish, or hold; ProblemError where it cannot, and then nothing changes."""
+    name = settings.actor(actor)
+    clock = _Clock(progress)
+    with clock.phase("checking"):
+        opened = opening.opened(path, parameters)
+    manifest, ruleset = opened.manifest, opened.ruleset
+    today = datetime.now(manifest.zone).date()
+    day = as_of or today
+    warnings = list(opened.warnings)
+    if day > today:
+        warnings.append(codes.as_of_ahead(None, as_of=str(day), today=str(today)))
+    with published.opened(path, profile) as (_, store):
+        job = _Job(
+            ruleset=ruleset,
+            profile=manifest.profile(profile),
+            day=day,
+            partial=day >= today,
+            parameters=parameters or {},
+            clock=clock,
+            warnings=warnings,
+        )
+        identity = Identity(ruleset=manifest.name, entity=ruleset.entity.name, key_type=str(ruleset.entity.key.type))
+        with store.writer(name, identity) as writer:
+            return job.do(store, writer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    ruleset: Ruleset
+    profile: Profile
+    day: date
+    partial: bool
+    parameters: Mapping[str, str]
+    """The texts of `--set`."""
+    clock: "_Clock"
+    warnings: list[Problem]
+
+    def do(self, store: Store, writer: Writer) -> RunReport:
+        header = self._header()
+        try:
+            with self.clock.phase("reading the data"):
+                data = self._fingerprint()
+        except (ProblemError, OSError) as error:
+            with _recorded(writer, writer.begin(header)):
+                raise _not_usable(error) from error
+        header = replace(header, fingerprint=data.hash)
+        if (current := writer.same_as_current(header)) is not None:
+            return self._unchanged(header, current, published.ordered(store, current))
+        begun = writer.begin(header)
+        with _recorded(writer, begun):
+            try:
+                with self.clock.phase("checking the data"):
+                    engine = DuckDB(self.ruleset, self.profile, writable=store.directories)
+            except (ProblemError, OSError) as error:
+                raise _not_usable(error) from error
+            with engine:
+                self.warnings.extend(engine.problems)
+                work = plan(self.ruleset, self.day)
+                with self.clock.phase("computing"):
+                    try:
+                        findings = engine.run(work, self.clock.progress)
+                    except ProblemError as error:
+                        raise NotUsableError(*error.problems) from error
+                    data.refuse_changes()
+                with self.clock.phase("comparing"):
+                    delta = writer.stage(begun, engine.connection, work.layout)
+            report = self._report(header, delta, findings)
+            if report.reasons:
+                writer.hold(delta, report.reasons, report=self._kept(report))
+                return replace(report, phases=tuple(self.clock.phases))
+            with self.clock.phase("publishing"):
+                version = writer.publish(delta, report=self._kept(report))
+            return replace(report, version=version.number, phases=tuple(self.clock.phases))
+
+    def _header(self) -> RunHeader:
+        directory = self.profile.directory
+        found = checkout(directory)
+        in_force = {name: it.on(self.day) for name, it in self.ruleset.parameters.items()}
+        return RunHeader(
+            as_of=self.day,
+            ruleset_hash=self.ruleset.hash,
+            texts={source.path: source.text for source in self.ruleset.sources},
+            parameters={
+                name: as_json(values if self.ruleset.parameters[name].is_list else values[0])
+                for name, values in in_force.items()
+            },
+            fingerprint=None,
+            engine=f"duckdb {duckdb.__version__}",
+            git_commit=found.commit,
+            git_author=found.author,
+        )
+
+    def _fingerprint(self) -> Fingerprint:
+        entity = self.ruleset.entity
+        names = dict.fromkeys([*([] if entity.distinct else [entity.source]), *self.ruleset.events])
+        return take({name: (self.profile.binding(name), self.profile.files(name)) for name in names})
+
+    def _unchanged(self, header: RunHeader, current: Version, counts: Counts) -> RunReport:
+        return RunReport(
+            ruleset=self.ruleset.name,
+            profile=self.profile.name,
+            outcome="unchanged",
+            run=None,
+            version=current.number,
+            base=current.base,
+            as_of=self.day,
+            saw_part_of_day=self.partial,
+            ruleset_hash=header.ruleset_hash,
+            fingerprint=header.fingerprint,
+            counts=counts,
+            movement=None,
+            left_out=(),
+            drafts=(),
+            unknown_classes={},
+            reasons=(),
+            warnings=tuple(self.warnings),
+            phases=tuple(self.clock.phases),
+        )
+
+    def _report(self, header: RunHeader, delta: Delta, findings: Findings) -> RunReport:
+        reasons = tuple(_reasons(delta, findings))
+        return RunReport(
+            ruleset=self.ruleset.name,
+            profile=self.profile.name,
+            outcome="held" if reasons else "detached" if delta.detached else "published",
+            run=delta.run.id,
+            version=delta.base.number if delta.base and reasons else None,
+            base=delta.base.number if delta.base else None,
+            as_of=self.day,
+            saw_part_of_day=self.partial,
+            ruleset_hash=header.ruleset_hash,
+            fingerprint=header.fingerprint,
+            counts=published.in_order(delta.counts, self._order()),
+            movement=delta.movement,
+            left_out=tuple(
+                LeftOut(
+                    source=found.source,
+                    events=found.events,
+                    without_customer=found.without_customer,
+                    of_unknown_customers=found.of_unknown_customers,
+                    without_time=found.without_time,
+                    unknown_filters=dict(found.unknown_filters),
+                )
+                for found in findings.sources
+            ),
+            drafts=findings.drafts,
+            unknown_classes=dict(findings.unknown_classes),
+            reasons=reasons,
+            warnings=tuple(self.warnings),
+            phases=tuple(self.clock.phases),
+        )
+
+    def _kept(self, report: RunReport) -> Json:
+        """What stays with the version beside its header; `set` is how to check its rules again."""
+        kept: Json = {
+            "saw_part_of_day": report.saw_part_of_day,
+            "left_out": as_json(report.left_out),
+            "drafts": as_json(report.drafts),
+            "unknown_classes": dict(report.unknown_classes),
+            "set": dict(self.parameters),
+            "order": self._order(),
+        }
+        return kept
+
+    def _order(self) -> dict[str, Any]:
+        """Tags, levels and values as the rules list them: what is stored by name has lost it."""
+        ladders = [ladder for ladder in self.ruleset.ladders.values() if not ladder.draft]
+        return {
+            "tags": [tag.name for tag in self.ruleset.tags.values() if not tag.draft],
+            "tiers": {it.name: list(it.values) for it in ladders if it.kind == "tier"},
+            "classes": {it.name: list(it.values) for it in ladders if it.kind == "class"},
+        }
+
+
+def _reasons(delta: Delta, findings: Findings) -> Iterator[str]:
+    """Why a run is not published without somebody's saying so."""
+    for found in findings.sources:
+        orphans = found.of_unknown_customers
+        if orphans > found.events * HELD_ABOVE:
+            yield f"{_share(orphans, found.events)} {found.source} are of customers that are not there"
+    if delta.movement.vanished > delta.before * HELD_ABOVE:
+        yield f"{_share(delta.movement.vanished, delta.before)} customers of the last version are gone"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,} ({100 * part / whole:.1f}%)"
+
+
+def _not_usable(error: ProblemError | OSError) -> ProblemError:
+    if isinstance(error, ProblemError):
+        return NotUsableError(*error.problems)
+    return NotUsableError(codes.file_unreadable(None, path=str(error.filename), reason=error.strerror or str(error)))
+
+
+@contextmanager
+def _recorded(writer: Writer, run: Run) -> Iterator[None]:
+    """Whatever goes wrong within is kept with the run as why it failed."""
+    try:
+        yield
+    except ProblemError as error:
+        writer.fail(run, "; ".join(wording(problem).message for problem in error.problems))
+        raise
+
+
+@dataclass(slots=True)
+class _Clock:
+    """What a run is doing, and how long each phase of it took."""
+
+    progress: Callable[[str], None]
+    phases: list[Phase] = field(default_factory=list)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        self.progress(name)
+        start = time.perf_counter()
+        yield
+        self.phases.append(Phase(name=name, seconds=round(time.perf_counter() - start, 3)))
