@@ -10,7 +10,6 @@ from decimal import Decimal
 from enum import StrEnum
 
 
-
 MAX_DIGITS = 37  # a value of more digits is an overflow
 MAX_FACTOR_DIGITS = 18  # as is an operand of * of more
 MAX_SCALE = 8  # the checker asks for round() beyond
@@ -97,3 +96,11 @@ class ColumnType:
 
 
 COLUMN_TYPES = {name: ColumnType(name) for name in ("text", "integer", "decimal", "boolean", "date", "timestamp")}
+
+
+def literal_digits(value: Decimal) -> tuple[int, int]:
+    """Digits and scale of a number as it was written: 1.50 has 3 and 2."""
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    scale = max(0, -exponent)
+    return max(len(digits) + max(0, exponent), scale, 1), scale

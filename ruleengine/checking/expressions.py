@@ -4,10 +4,10 @@
 no part in equality, so that the same aggregate written twice is the same.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
-from collections.abc import Iterator
 from typing import Literal
 
 from ruleengine.functions.aggregates import Aggregation

@@ -12,6 +12,12 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+class Word(str):
+    """A fact that is itself a word of the reader's language: a key of the messages' [words]."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Another place that a problem speaks of; `note` is a key of the messages' [notes]."""

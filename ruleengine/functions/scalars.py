@@ -17,12 +17,12 @@ SCALARS = {
         ScalarFunction("abs", 1, 1, "The number without its sign."),
         ScalarFunction("floor", 1, 1, "The largest whole number that is not above it."),
         ScalarFunction("ceil", 1, 1, "The smallest whole number that is not below it."),
-        ScalarFunction("round", 1, 2, "Rounded to so many digits behind the point (0 unless given), half away from zero."),
+        ScalarFunction(
+            "round", 1, 2, "Rounded to so many digits behind the point (0 unless given), half away from zero."
+        ),
         ScalarFunction("least", 2, None, "The smallest; missing if one is."),
         ScalarFunction("greatest", 2, None, "The largest; missing if one is."),
     )
 }
 
-POPULATION_NAMES = frozenset(
-    {"rank", "quartile", "quintile", "decile", "ntile", "percentile", "cumulative_share"}
-)
+POPULATION_NAMES = frozenset({"rank", "quartile", "quintile", "decile", "ntile", "percentile", "cumulative_share"})

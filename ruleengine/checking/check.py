@@ -1,0 +1,128 @@
+"""The checker: rule files in, one ruleset and every problem out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from hashlib import sha256
+
+from ruleengine.checking.parameters import check_parameters, override
+from ruleengine.checking.rules import check_ladder, check_tag, entity_condition, order
+from ruleengine.checking.ruleset import Entity, Ladder, Parameter, Rule, Ruleset, Tag
+from ruleengine.checking.scope import Scope, declare, near
+from ruleengine.checking.typing import Typing
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Problem, Problems, Word
+from ruleengine.source import Source, Span
+from ruleengine.syntax.parse import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the checker found: the ruleset, unless there are errors, and all problems in the order of places."""
+
+    ruleset: Ruleset | None
+    problems: tuple[Problem, ...]
+
+
+def check(
+    files: Sequence[Source],
+    name: str,
+    timezone: str,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    today: date | None = None,
+) -> Checked:
+    """Check the rule files of one ruleset together.
+
+    `overrides` are the texts of `--set`; with `today`, rules past their `review by` are warned of.
+    """
+    problems = Problems()
+    parsed = [parse(source) for source in files]
+    for each in parsed:
+        problems.extend(each.problems)
+    # What a broken statement declares is not known, so names would seem unknown that are not.
+    broken = problems.has_errors
+    found = Problems()
+    scope = declare([each.file for each in parsed], found)
+    parameters = check_parameters(scope, found)
+    for parameter, text in (overrides or {}).items():
+        _override(parameters, parameter, text, scope, found)
+    typing = Typing(scope, parameters, found)
+    entity = _entity(scope, typing, broken)
+    for metric in scope.metrics:
+        typing.book.instance(metric, None, "")
+    rules: dict[tuple[str, str], Rule] = {}
+    for tag_statement in scope.tags.values():
+        tag = check_tag(tag_statement, typing, today)
+        if tag is not None:
+            rules["tag", tag.name] = tag
+    for ladder_statement in scope.ladders.values():
+        ladder = check_ladder(ladder_statement, typing)
+        if ladder is not None:
+            rules["ladder", ladder.name] = ladder
+    ordered = order(rules, typing)
+    if not broken and not found.has_errors:
+        _warn_unused(scope, typing)
+    silenced = {"unknown-name", "unknown-events", "unknown-tag", "unknown-ladder", "no-entity"} if broken else set()
+    problems.extend(problem for problem in found if problem.code.name not in silenced)
+    if not files or (not broken and not any(each.file.statements for each in parsed)):
+        problems = Problems([codes.no_rules(None)])
+    if problems.has_errors or entity is None:
+        return Checked(None, tuple(problems))
+    ruleset = Ruleset(
+        name=name,
+        timezone=timezone,
+        entity=entity,
+        events=scope.events,
+        parameters=parameters,
+        metrics=typing.book.instances,
+        tags={rule.name: rule for rule in rules.values() if isinstance(rule, Tag)},
+        ladders={rule.name: rule for rule in rules.values() if isinstance(rule, Ladder)},
+        order=ordered,
+        sources=tuple(files),
+        hash=_hash(files, name, timezone),
+    )
+    return Checked(ruleset, tuple(problems))
+
+
+def _entity(scope: Scope, typing: Typing, broken: bool) -> Entity | None:
+    if scope.entity is None or scope.entity_statement is None:
+        if not broken:
+            typing.problems.add(codes.no_entity(None))
+        return None
+    where = entity_condition(scope.entity_statement, typing)
+    return replace(scope.entity, where=where)
+
+
+def _override(parameters: dict[str, Parameter], name: str, text: str, scope: Scope, problems: Problems) -> None:
+    declared = scope.parameter(name)
+    if declared is None:
+        problems.add(codes.unknown_parameter(None, name=name, near=near(name, scope.parameters)))
+        return
+    if declared not in parameters:
+        return
+    changed = override(parameters[declared], text)
+    if changed is None:
+        wanted = Word("text" if parameters[declared].type.kind == "text" else "value")
+        problems.add(codes.wrong_parameter_value(None, name=name, value=text, type=wanted))
+        return
+    parameters[declared] = changed
+
+
+def _warn_unused(scope: Scope, typing: Typing) -> None:
+    """Warn of metrics and parameters that no rule reads, directly or through a metric."""
+    used = set(typing.used)
+    for kind, names in (("metric", scope.metrics), ("parameter", scope.parameters)):
+        for name, statement in names.items():
+            if name not in used:
+                span: Span = statement.name.span
+                typing.problems.add(codes.unused(span, kind=Word(kind), name=name))
+
+
+def _hash(files: Sequence[Source], name: str, timezone: str) -> str:
+    digest = sha256()
+    ordered = sorted(files, key=lambda source: source.path)
+    for part in (name, timezone, *(part for source in ordered for part in (source.path, source.text))):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()

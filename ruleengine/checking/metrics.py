@@ -1,0 +1,110 @@
+"""Metric instances: each declared metric, and each window it is seen through, once."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ruleengine.checking import expressions as checked
+from ruleengine.checking.ruleset import Metric
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Place
+from ruleengine.source import Span
+
+if TYPE_CHECKING:
+    from ruleengine.checking.typing import Typing
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a window needs to know of a metric."""
+
+    events: bool
+    """Whether an event aggregate stands beneath it."""
+    window: Span | None
+    """Where a window of its own, or of one beneath it, is declared."""
+
+
+class MetricBook:
+    """Makes instances on demand; `instances` holds them in an order in which each comes after those it reads."""
+
+    def __init__(self, typing: "Typing") -> None:
+        self.instances: dict[str, Metric] = {}
+        self._typing = typing
+        self._made: dict[tuple[str, checked.Window | None], Metric | None] = {}
+        self._making: list[str] = []
+
+    def instance(self, declared: str, window: checked.Window | None, window_text: str) -> Metric | None:
+        """A declared metric through a window; None where its definition has problems of its own.
+
+        `window_text` is how the window is written (`during last 7 days`); only windows without a suffix keep it.
+        """
+        key = (declared, window)
+        if key in self._made:
+            return self._made[key]
+        statement = self._typing.scope.metrics[declared]
+        if declared in self._making:
+            circle = [*self._making[self._making.index(declared) :], declared]
+            self._typing.problems.add(
+                codes.metric_cycle(
+                    statement.name.span,
+                    *(Place(self._typing.scope.metrics[name].name.span, "refers-here") for name in circle[1:-1]),
+                    circle=" → ".join(circle),
+                )
+            )
+            return None
+        from ruleengine.checking.typing import Context
+
+        self._making.append(declared)
+        context = Context(place="metric", window=window, window_text=window_text)
+        expression = self._typing.expression(statement.expression, context)
+        self._making.pop()
+        metric = None
+        if expression is not None:
+            metric = Metric(
+                name=instance_name(declared, window, window_text),
+                declared=declared,
+                label=statement.label.value if statement.label else None,
+                expression=expression,
+                span=statement.span,
+            )
+            self.instances[metric.name] = metric
+        self._made[key] = metric
+        return metric
+
+    def unnamed(self, name: str, aggregate: checked.Aggregate) -> Metric:
+        """The instance of an aggregate that a rule reads without a name."""
+        metric = Metric(name=name, declared=None, label=None, expression=aggregate, span=aggregate.span)
+        return self.instances.setdefault(name, metric)
+
+    def traits(self, declared: str) -> Traits:
+        metric = self._made.get((declared, None))
+        if metric is None:
+            return Traits(events=False, window=None)
+        return self._traits(metric.expression)
+
+    def _traits(self, expression: checked.Expression) -> Traits:
+        events, window = False, None
+        for part in checked.walk(expression):
+            if isinstance(part, checked.Aggregate):
+                events = True
+                window = window or (part.span if part.window is not None else None)
+            elif isinstance(part, checked.MetricValue):
+                inner = self._traits(self.instances[part.metric].expression)
+                events = events or inner.events
+                window = window or (part.span if inner.window is not None else None)
+        return Traits(events, window)
+
+    def reads_events(self, expression: checked.Expression) -> bool:
+        return self._traits(expression).events
+
+
+def instance_name(declared: str, window: checked.Window | None, window_text: str) -> str:
+    """`monetary_90d` for a window that has a suffix, however it was written; else the words."""
+    match window:
+        case None:
+            return declared
+        case checked.Last(count=count, unit=unit, previous=False):
+            return f"{declared}_{count}{unit[0]}"
+        case checked.Calendar(unit=unit, previous=False):
+            return f"{declared}_{unit[0]}td"
+        case _:
+            return f"{declared} {window_text}"

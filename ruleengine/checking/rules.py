@@ -1,0 +1,185 @@
+"""Tags, tiers and classes, and the order in which they can be answered."""
+
+import re
+from datetime import date
+from hashlib import sha256
+
+from ruleengine.checking import expressions as checked
+from ruleengine.checking.ruleset import Because, Ladder, Level, Rule, Tag
+from ruleengine.checking.scope import near
+from ruleengine.checking.typing import Context, Typing
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Place
+from ruleengine.source import Span
+from ruleengine.syntax import nodes
+from ruleengine.syntax.format import format_statement
+
+_HOLE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+_RULE = Context(place="rule")
+
+
+def check_tag(statement: nodes.TagStatement, typing: Typing, today: date | None) -> Tag | None:
+    when = typing.condition(statement.when, _RULE)
+    unless = typing.condition(statement.unless, _RULE) if statement.unless is not None else None
+    because = _because(statement.because, typing) if statement.because is not None else None
+    if unless is not None and statement.unless is not None:
+        typing.warn_missing(unless, statement.unless.span)
+    if statement.review_by is not None and today is not None and statement.review_by.value < today:
+        typing.problems.add(
+            codes.review_overdue(
+                statement.review_by.span,
+                Place(statement.name.span, "declared-here"),
+                name=f"“{statement.name.value}”",
+                date=str(statement.review_by.value),
+                owner=statement.owner.value if statement.owner else None,
+            )
+        )
+    if when is None or (statement.unless is not None and unless is None):
+        return None
+    return Tag(
+        name=statement.name.value,
+        draft=statement.draft,
+        when=when,
+        unless=unless,
+        because=because,
+        owner=statement.owner.value if statement.owner else None,
+        review_by=statement.review_by.value if statement.review_by else None,
+        hash=_hash(statement),
+        span=statement.span,
+    )
+
+
+def check_ladder(statement: nodes.LadderStatement, typing: Typing) -> Ladder | None:
+    problems = typing.problems
+    seen: dict[str, Span] = {}
+    named = [level.value for level in statement.levels]
+    for value in [*named, *([statement.otherwise] if statement.otherwise is not None else [])]:
+        if value.value in seen:
+            problems.add(codes.duplicate_name(value.span, Place(seen[value.value], "first-declared"), name=value.value))
+        seen.setdefault(value.value, value.span)
+    levels = []
+    for level in statement.levels:
+        when = typing.condition(level.when, _RULE)
+        if when is not None:
+            levels.append(Level(value=level.value.value, when=when, span=level.span))
+    if len(levels) < len(statement.levels):
+        return None
+    return Ladder(
+        name=statement.name.text,
+        kind=statement.kind,
+        draft=statement.draft,
+        levels=tuple(levels),
+        otherwise=statement.otherwise.value if statement.otherwise is not None else None,
+        hash=_hash(statement),
+        span=statement.span,
+    )
+
+
+def _hash(statement: nodes.Statement) -> str:
+    return sha256(format_statement(statement).encode()).hexdigest()
+
+
+def _because(text: nodes.Text, typing: Typing) -> Because | None:
+    """A reason's texts and the values in its holes; `{{` and `}}` are braces."""
+    texts, values = [""], []
+    start = text.span.start + 1  # behind the opening quote
+    position = 0
+    sound = True
+    for match in _HOLE.finditer(text.value):
+        texts[-1] += text.value[position : match.start()]
+        position = match.end()
+        if match[1] is None:
+            texts[-1] += match[0][0]
+            continue
+        name = match[1].strip()
+        hole = Span(text.span.source, start + match.start(1), start + match.end(1))
+        known = typing.scope.names()
+        if name in typing.scope.events or not (name in known or typing.scope.windowed(name) is not None or "." in name):
+            typing.problems.add(codes.unknown_name(hole, name=name, near=near(name, known)))
+            sound = False
+            continue
+        qualifier, _, bare = name.rpartition(".")
+        reference = nodes.Reference(hole, nodes.Name(hole, qualifier) if qualifier else None, nodes.Name(hole, bare))
+        value = typing.expression(reference, _RULE)
+        if value is None:
+            sound = False
+        else:
+            values.append(value)
+            texts.append("")
+    texts[-1] += text.value[position:]
+    return Because(texts=tuple(texts), values=tuple(values)) if sound else None
+
+
+def references(rule: Rule) -> set[tuple[str, str]]:
+    """The rules a rule waits for: ("tag", name) or ("ladder", name)."""
+    found = set()
+    for condition in conditions(rule):
+        for part in checked.walk(condition):
+            if isinstance(part, checked.HasTag):
+                found.add(("tag", part.tag))
+            elif isinstance(part, checked.LadderIs):
+                found.add(("ladder", part.ladder))
+    return found
+
+
+def conditions(rule: Rule) -> tuple[checked.Expression, ...]:
+    if isinstance(rule, Tag):
+        return (rule.when,) if rule.unless is None else (rule.when, rule.unless)
+    return tuple(level.when for level in rule.levels)
+
+
+def order(rules: dict[tuple[str, str], Rule], typing: Typing) -> tuple[Rule, ...]:
+    """Every rule after those it refers to; circles, and references of published rules to drafts, are problems."""
+    ordered: list[Rule] = []
+    done: set[tuple[str, str]] = set()
+    path: list[tuple[str, str]] = []
+
+    def visit(key: tuple[str, str]) -> None:
+        if key in done:
+            return
+        if key in path:
+            circle = [*path[path.index(key) :], key]
+            typing.problems.add(
+                codes.rule_cycle(
+                    rules[key].span,
+                    *(Place(rules[other].span, "refers-here") for other in circle[1:-1]),
+                    circle=" → ".join(_spoken(rules[other]) for other in circle),
+                )
+            )
+            return
+        path.append(key)
+        rule = rules[key]
+        for target in sorted(references(rule)):
+            if target not in rules:  # it has problems of its own
+                continue
+            if rules[target].draft and not rule.draft:
+                typing.problems.add(
+                    codes.draft_reference(
+                        rule.span,
+                        Place(rules[target].span, "declared-here"),
+                        name=_spoken(rule),
+                        target=_spoken(rules[target]),
+                    )
+                )
+            visit(target)
+        path.pop()
+        done.add(key)
+        ordered.append(rule)
+
+    for key in rules:
+        visit(key)
+    return tuple(ordered)
+
+
+def _spoken(rule: Rule) -> str:
+    return f"“{rule.name}”" if isinstance(rule, Tag) else f"{rule.kind} {rule.name}"
+
+
+def entity_condition(statement: nodes.EntityStatement, typing: Typing) -> checked.Expression | None:
+    """Whom of the entity's rows the ruleset is about."""
+    if statement.where is None:
+        return None
+    if statement.distinct:
+        typing.problems.add(codes.wrong_place(statement.where.span, what="`where`", place="from distinct"))
+        return None
+    return typing.condition(statement.where, Context(place="entity"))

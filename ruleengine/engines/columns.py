@@ -1,0 +1,189 @@
+"""How a column of the data becomes one of the declared type, and which of its values cannot."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from ruleengine.sql.statements import Clock
+from ruleengine.types import ColumnType
+
+Role = Literal["key", "time", "plain"]
+Fault = Literal["unreadable", "not-finite", "out-of-range", "rounded"]
+
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
+_WIDE_INTEGERS = {"HUGEINT", "UBIGINT", "UHUGEINT"}
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_TIME = r"[ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
+_OFFSET = r" ?(Z|z|[+-]\d{2}(:?\d{2})?)"
+
+
+def quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """SQL that converts a column, and SQL that is TRUE for the values that are at fault."""
+
+    sql: str
+    clock: Clock = "local"
+    faults: tuple[tuple[Fault, str], ...] = ()
+
+
+def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zone: str, local: bool) -> Conversion | None:
+    """A column of a Parquet file, whose type is `found`; None where that type does not fit the declared one.
+
+    `zone` is that of naive timestamps; with `local` it is the ruleset's own.
+    """
+    column = quote(name)
+    base = found.split("(")[0]
+    match declared.name:
+        case "text":
+            if base == "VARCHAR" or base == "ENUM":
+                return Conversion(f"CAST({column} AS VARCHAR)")
+            if base in _INTEGERS | _WIDE_INTEGERS:
+                return Conversion(f"CAST({column} AS VARCHAR)")
+        case "integer":
+            if base in _INTEGERS:
+                return Conversion(f"CAST({column} AS BIGINT)")
+            if base in _WIDE_INTEGERS or (base == "DECIMAL" and found.endswith(",0)")):
+                sql = f"TRY_CAST({column} AS BIGINT)"
+                return Conversion(sql, faults=(("out-of-range", f"{column} IS NOT NULL AND {sql} IS NULL"),))
+        case "decimal":
+            target = f"DECIMAL({declared.precision},{declared.scale})"
+            sql = f"TRY_CAST({column} AS {target})"
+            too_large: tuple[Fault, str] = ("out-of-range", f"{column} IS NOT NULL AND {sql} IS NULL")
+            if base in _INTEGERS | _WIDE_INTEGERS:
+                return Conversion(sql, faults=(too_large,))
+            if base == "DECIMAL":
+                precision, scale = (int(part) for part in found[8:-1].split(","))
+                if scale <= declared.scale and precision - scale <= declared.precision - declared.scale:
+                    return Conversion(f"CAST({column} AS {target})")
+                return Conversion(sql, faults=(too_large, ("rounded", f"{sql} <> {column}")))
+            if base in ("DOUBLE", "FLOAT"):
+                finite = f"isfinite({column})"
+                return Conversion(
+                    sql,
+                    faults=(
+                        ("not-finite", f"{column} IS NOT NULL AND NOT {finite}"),
+                        ("out-of-range", f"{finite} AND {sql} IS NULL"),
+                    ),
+                )
+        case "boolean":
+            if base == "BOOLEAN":
+                return Conversion(column)
+        case "date" | "timestamp":
+            if base == "DATE" or base.startswith("TIMESTAMP"):
+                return _time(column, found, role, zone, local)
+    return None
+
+
+def _time(column: str, found: str, role: Role, zone: str, local: bool) -> Conversion:
+    finite: tuple[tuple[Fault, str], ...] = (("not-finite", f"{column} IS NOT NULL AND NOT isfinite({column})"),)
+    if found == "DATE":
+        return Conversion(f"CAST({column} AS {'TIMESTAMP' if role == 'time' else 'DATE'})", faults=finite)
+    if found == "TIMESTAMP WITH TIME ZONE":
+        if role == "time":
+            return Conversion(column, "instant", finite)
+        return Conversion(f"CAST(timezone({literal(zone)}, {column}) AS DATE)", faults=finite)
+    # Fractions are cut; a cast would round them.
+    naive = f"make_timestamp(epoch_ns({column}) // 1000)" if found == "TIMESTAMP_NS" else f"CAST({column} AS TIMESTAMP)"
+    if role != "time":
+        return Conversion(f"CAST({naive} AS DATE)", faults=finite)
+    if local:
+        return Conversion(naive, faults=finite)
+    return Conversion(instant_of(naive, zone), "instant", finite)
+
+
+def convert_text(name: str, declared: ColumnType, role: Role, zone: str, local: bool, offsets: bool) -> Conversion:
+    """A column of a CSV file. `offsets`: some of its times say their distance from UTC."""
+    column = quote(name)
+    text = f"trim({column})"
+
+    def checked(sql: str, pattern: str, *more: tuple[Fault, str]) -> tuple[tuple[Fault, str], ...]:
+        readable = f"regexp_full_match({text}, {literal(pattern)})"
+        return (
+            ("unreadable", f"{column} IS NOT NULL AND NOT {readable}"),
+            ("out-of-range", f"{readable} AND ({sql}) IS NULL"),
+            *more,
+        )
+
+    match declared.name:
+        case "text":
+            return Conversion(column)
+        case "integer":
+            sql = f"TRY_CAST({text} AS BIGINT)"
+            return Conversion(sql, faults=checked(sql, r"[+-]?\d+"))
+        case "decimal":
+            sql = f"TRY_CAST({text} AS DECIMAL({declared.precision},{declared.scale}))"
+            special = r"(?i)[+-]?(nan|inf|infinity)"
+            unreadable, too_large = checked(sql, r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+            digits = f"length(rtrim(split_part({text}, '.', 2), '0'))"
+            return Conversion(
+                sql,
+                faults=(
+                    ("not-finite", f"regexp_full_match({text}, {literal(special)})"),
+                    (unreadable[0], f"{unreadable[1]} AND NOT regexp_full_match({text}, {literal(special)})"),
+                    too_large,
+                    ("rounded", f"NOT contains(lower({text}), 'e') AND {digits} > {declared.scale}"),
+                ),
+            )
+        case "boolean":
+            sql = (
+                f"CASE WHEN lower({text}) IN ('true', 't', 'yes', 'y', '1') THEN TRUE "
+                f"WHEN lower({text}) IN ('false', 'f', 'no', 'n', '0') THEN FALSE END"
+            )
+            return Conversion(sql, faults=checked(sql, r"(?i)true|t|yes|y|1|false|f|no|n|0"))
+        case _:
+            naive = f"TRY_CAST(regexp_extract({text}, {literal(_DAY + '(' + _TIME + ')?')}) AS TIMESTAMP)"
+            pattern = f"{_DAY}({_TIME}({_OFFSET})?)?"
+            if not offsets:
+                made = _time_text(naive, role, zone, local)
+                return Conversion(made.sql, made.clock, checked(naive, pattern))
+            has_offset = f"regexp_full_match({text}, {literal(_DAY + _TIME + _OFFSET)})"
+            zoned = f"CASE WHEN {has_offset} THEN TRY_CAST({text} AS TIMESTAMPTZ) ELSE {instant_of(naive, zone)} END"
+            sql = zoned if role == "time" else f"CAST(timezone({literal(zone)}, {zoned}) AS DATE)"
+            return Conversion(sql, "instant", checked(zoned, pattern))
+
+
+def has_offsets(name: str) -> str:
+    """SQL that counts the times of a CSV column that say their distance from UTC."""
+    return f"count(*) FILTER (WHERE regexp_full_match(trim({quote(name)}), {literal(_DAY + _TIME + _OFFSET)}))"
+
+
+def _time_text(naive: str, role: Role, zone: str, local: bool) -> Conversion:
+    if role != "time":
+        return Conversion(f"CAST({naive} AS DATE)")
+    return Conversion(naive) if local else Conversion(instant_of(naive, zone), "instant")
+
+
+def instant_of(naive: str, zone: str) -> str:
+    """The instant of a wall time in a zone: of a repeated one the earlier, a skipped one moved forward by the gap."""
+    instant = f"timezone({literal(zone)}, {naive})"  # ICU takes the later of a repeated one
+    made = instant
+    for overlap in sorted(_overlaps(zone)):
+        earlier = f"{instant} - INTERVAL '{overlap} seconds'"
+        made = f"CASE WHEN timezone({literal(zone)}, {earlier}) = {naive} THEN {earlier} ELSE {made} END"
+    return made
+
+
+@cache
+def _overlaps(zone: str) -> frozenset[int]:
+    """By how many seconds the clocks of a zone were ever set back, from 1950 to 2050."""
+    info, found = ZoneInfo(zone), set()
+    moment = datetime(1950, 1, 1, tzinfo=UTC)
+    before = info.utcoffset(moment.astimezone(info))
+    while moment.year < 2050:
+        moment += timedelta(hours=18)
+        after = info.utcoffset(moment.astimezone(info))
+        assert before is not None and after is not None
+        if after < before:
+            found.add(int((before - after).total_seconds()))
+        before = after
+    return frozenset(found)

@@ -1,0 +1,1 @@
+"""Plans to SQL, as sqlglot trees until the last line."""

@@ -1,0 +1,261 @@
+"""Checked expressions to SQL, with the meaning that the interpreter gives them, to the bit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Protocol, assert_never
+
+from sqlglot import exp
+
+from ruleengine.checking import expressions as checked
+from ruleengine.checking.ruleset import ParameterConstant
+from ruleengine.sql import build
+from ruleengine.types import MAX_DIGITS, MAX_FACTOR_DIGITS, Kind, Type, literal_digits
+
+BIGINT_DIGITS = 18
+EXACT_DOUBLE_DIGITS = 15  # every whole number of so many digits is a double
+
+
+def exact_type(digits: int, scale: int) -> str:
+    """The column type of an exact number."""
+    if scale == 0 and digits <= BIGINT_DIGITS + 1:
+        return "BIGINT"
+    return f"DECIMAL({BIGINT_DIGITS if digits <= BIGINT_DIGITS else MAX_DIGITS}, {scale})"
+
+
+class Leaves(Protocol):
+    """How the columns are called where an expression will stand."""
+
+    def leaf(self, node: checked.Expression) -> exp.Expression: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """Lowers expressions for a run on one date."""
+
+    as_of: date
+    parameters: Mapping[str, tuple[ParameterConstant, ...]]
+    leaves: Leaves
+
+    def lower(self, node: checked.Expression) -> exp.Expression:
+        match node:
+            case checked.Constant(value=value):
+                return self._constant(value, node.type)
+            case checked.ParameterValue(parameter=name):
+                return build.comment(self._constant(self.parameters[name][0], node.type), name)
+            case (
+                checked.Attribute()
+                | checked.EventValue()
+                | checked.MetricValue()
+                | checked.Aggregate()
+                | checked.HasTag()
+                | checked.LadderIs()
+            ):
+                return self.leaves.leaf(node)
+            case checked.Negation(operand=operand):
+                return exp.Neg(this=build.wrapped(self.lower(operand)))
+            case checked.Arithmetic():
+                return self._arithmetic(node)
+            case checked.Comparison(operator=operator, left=left, right=right):
+                double = Kind.DOUBLE in (left.type.kind, right.type.kind)
+                sides = (self._as_double(side) if double else self.lower(side) for side in (left, right))
+                return build.binary(_COMPARISONS[operator], *sides)
+            case checked.OneOf():
+                return self._one_of(node)
+            case checked.IsMissing(operand=operand):
+                return build.is_null(self.lower(operand))
+            case checked.TextTest(operator=operator, operand=operand, text=text):
+                function = {"starts with": "starts_with", "ends with": "ends_with", "contains": "contains"}[operator]
+                return build.call(function, self.lower(operand), self.lower(text))
+            case checked.Not(operand=checked.IsMissing(operand=operand)):
+                return exp.Not(this=build.is_null(self.lower(operand)))
+            case checked.Not(operand=operand):
+                return build.negated(self.lower(operand))
+            case checked.Junction(operator=operator, items=items):
+                parts = [self.lower(item) for item in items]
+                made = build.all_of(parts) if operator == "and" else build.any_of(parts)
+                assert made is not None
+                return made
+            case checked.Conditional(condition=condition, then=then, otherwise=otherwise, type=type):
+                return build.case(
+                    (self.lower(condition), self.coerced(then, type)), otherwise=self.coerced(otherwise, type)
+                )
+            case checked.Default(operand=operand, value=value, type=type):
+                return exp.Coalesce(this=self.coerced(operand, type), expressions=[self.coerced(value, type)])
+            case checked.Scalar():
+                return self._scalar(node)
+            case checked.Days():
+                return self._days(node)
+            case _:
+                assert_never(node)
+
+    def coerced(self, node: checked.Expression, type: Type) -> exp.Expression:
+        """As a value of a wider type."""
+        return self._as_double(node) if type.kind is Kind.DOUBLE else self.lower(node)
+
+    # -- numbers ----------------------------------------------------------------------------------------
+
+    def _constant(self, value: ParameterConstant, type: Type) -> exp.Expression:
+        made = build.constant(value)
+        if isinstance(value, Decimal):
+            digits, scale = literal_digits(value)
+            if digits > BIGINT_DIGITS:  # a longer literal would be read as a double
+                return build.cast(build.text(f"{value:f}"), f"DECIMAL({MAX_DIGITS}, {scale})")
+        elif type.kind is Kind.EXACT and isinstance(value, int) and abs(value) >= 10**BIGINT_DIGITS:
+            return build.cast(build.text(str(value)), f"DECIMAL({MAX_DIGITS}, 0)")
+        return made
+
+    def _as_double(self, node: checked.Expression) -> exp.Expression:
+        """The nearest double of an exact number."""
+        if node.type.kind is Kind.DOUBLE:
+            return self.lower(node)
+        if isinstance(node, checked.Constant) and not isinstance(node.value, bool):
+            return build.constant(float(node.value))  # type: ignore[arg-type]
+        made, digits, scale = self.lower(node), node.type.digits, node.type.scale
+        if digits <= EXACT_DOUBLE_DIGITS or (scale == 0 and digits <= BIGINT_DIGITS + 1):
+            return build.cast(made, "DOUBLE")
+        return build.call("nearest_double", made, build.number(10 ** (EXACT_DOUBLE_DIGITS - scale)))
+
+    def _whole(self, node: checked.Expression, scale: int) -> exp.Expression:
+        """An exact number as the nearest double of so many times its hundredths, thousandths…: 12.5 at scale 2 is 1250."""
+        if scale == 0:
+            return self._as_double(node)
+        if isinstance(node, checked.Constant) and isinstance(node.value, int | Decimal):
+            return build.constant(float(int(node.value * 10**scale)))
+        made = build.cast(self.lower(node), f"DECIMAL(38, {scale})")
+        return build.call("whole_double", made, build.number(10**scale), build.number(10 ** (BIGINT_DIGITS - scale)))
+
+    def _arithmetic(self, node: checked.Arithmetic) -> exp.Expression:
+        left, right = node.left, node.right
+        if node.operator == "/":
+            if Kind.DOUBLE in (left.type.kind, right.type.kind):
+                dividend, divisor = self._as_double(left), self._as_double(right)
+            else:
+                scale = max(left.type.scale, right.type.scale)
+                dividend, divisor = self._whole(left, scale), self._whole(right, scale)
+            never_zero = isinstance(right, checked.Constant) and right.value != 0
+            if not never_zero:
+                divisor = exp.Nullif(this=divisor, expression=build.number(0))
+            return build.binary(exp.Div, dividend, divisor)
+        kind = _OPERATORS[node.operator]
+        if node.type.kind is Kind.DOUBLE:
+            return build.binary(kind, self._as_double(left), self._as_double(right))
+        if node.operator == "*":
+            return build.binary(kind, self._factor(left, node.type), self._factor(right, node.type, other=True))
+        made = build.binary(kind, self._addend(left, node.type), self._addend(right, node.type))
+        bound = max(side.type.digits - side.type.scale for side in (left, right)) + node.type.scale + 1
+        if bound > MAX_DIGITS:
+            return build.cast(made, f"DECIMAL({MAX_DIGITS}, {node.type.scale})")
+        return made
+
+    def _factor(self, node: checked.Expression, result: Type, other: bool = False) -> exp.Expression:
+        """An operand of *: no more than 18 digits, and wide enough for the product."""
+        made, type = self.lower(node), node.type
+        if type.digits > MAX_FACTOR_DIGITS:
+            made = build.cast(made, f"DECIMAL({MAX_FACTOR_DIGITS}, {type.scale})")
+        if result.digits > BIGINT_DIGITS and not other:
+            made = build.cast(made, f"DECIMAL(38, {type.scale})")
+        elif type.scale == 0 and isinstance(node, checked.Constant):
+            made = build.cast(made, "BIGINT")
+        return made
+
+    def _addend(self, node: checked.Expression, result: Type) -> exp.Expression:
+        """An operand of + and -: wide enough for the sum."""
+        made = self.lower(node)
+        if result.scale == 0 and result.digits > BIGINT_DIGITS and node.type.digits <= BIGINT_DIGITS + 1:
+            return build.cast(made, "DECIMAL(38, 0)")
+        if isinstance(node, checked.Constant) and node.type.scale == 0:
+            return build.cast(made, exact_type(node.type.digits, 0))
+        return made
+
+    def _scalar(self, node: checked.Scalar) -> exp.Expression:
+        arguments, type = node.arguments, node.type
+        first = arguments[0]
+        match node.function:
+            case "least" | "greatest":
+                parts = [self.coerced(argument, type) for argument in arguments]
+                made: exp.Expression = build.call(node.function, *parts)
+                unknown = build.any_of(
+                    [
+                        build.is_null(part.copy())
+                        for part, argument in zip(parts, arguments, strict=True)
+                        if argument.nullable
+                    ]
+                )
+                return made if unknown is None else build.case((unknown, exp.Null()), otherwise=made)
+            case "abs":
+                return build.call("abs", self.lower(first))
+            case "floor" | "ceil":
+                if first.type.is_integer:
+                    return self.lower(first)
+                made = build.call(node.function, self.lower(first))
+                return made if type.kind is Kind.DOUBLE else build.cast(made, exact_type(type.digits, 0))
+            case "round":
+                if first.type.kind is Kind.EXACT and node.places >= first.type.scale:
+                    return self.lower(first)
+                made = build.call("round", self.lower(first), build.number(node.places))
+                return made if type.kind is Kind.DOUBLE else build.cast(made, exact_type(type.digits, type.scale))
+            case _:
+                assert_never(node.function)
+
+    # -- the rest -----------------------------------------------------------------------------------------
+
+    def _one_of(self, node: checked.OneOf) -> exp.Expression:
+        operand = node.operand
+        if isinstance(node.choices, str):
+            constants = [(value, operand.type) for value in self.parameters[node.choices]]
+            choices = [
+                build.constant(float(value))  # type: ignore[arg-type]
+                if operand.type.kind is Kind.DOUBLE
+                else self._constant(value, type)
+                for value, type in constants
+            ]
+        else:
+            double = operand.type.kind is Kind.DOUBLE
+            choices = [self._as_double(choice) if double else self.lower(choice) for choice in node.choices]
+        return exp.In(this=build.wrapped(self.lower(operand)), expressions=choices)
+
+    def _days(self, node: checked.Days) -> exp.Expression:
+        today, day = build.day(self.as_of), self.lower(node.operand)
+        match node.direction:
+            case "since":
+                return build.binary(exp.Sub, today, day)
+            case "until":
+                return build.binary(exp.Sub, day, today)
+            case "until anniversary of":
+                this_year = _anniversary(day, self.as_of.year)
+                next_year = _anniversary(day, self.as_of.year + 1)
+                return build.case(
+                    (
+                        exp.GTE(this=this_year, expression=today),
+                        exp.Sub(this=this_year.copy(), expression=today.copy()),
+                    ),
+                    otherwise=exp.Sub(this=next_year, expression=today.copy()),
+                )
+            case _:
+                assert_never(node.direction)
+
+
+def _anniversary(day: exp.Expression, year: int) -> exp.Expression:
+    """The day of a year on which a date returns; 29 February as the 28th in common years."""
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    day_of_month: exp.Expression = build.call("day", day.copy())
+    if not leap:
+        is_leap_day = exp.And(
+            this=exp.EQ(this=build.call("month", day.copy()), expression=build.number(2)),
+            expression=exp.EQ(this=build.call("day", day.copy()), expression=build.number(29)),
+        )
+        day_of_month = build.case((is_leap_day, build.number(28)), otherwise=day_of_month)
+    return build.call("make_date", build.number(year), build.call("month", day.copy()), day_of_month)
+
+
+_COMPARISONS: dict[str, type[exp.Expression]] = {
+    "=": exp.EQ,
+    "!=": exp.NEQ,
+    "<": exp.LT,
+    "<=": exp.LTE,
+    ">": exp.GT,
+    ">=": exp.GTE,
+}
+_OPERATORS: dict[str, type[exp.Expression]] = {"+": exp.Add, "-": exp.Sub, "*": exp.Mul}
