@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ruleengine.checking import expressions as checked
+from ruleengine.checking.context import Context
 from ruleengine.checking.ruleset import Metric
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Place
@@ -51,8 +52,6 @@ class MetricBook:
                 )
             )
             return None
-        from ruleengine.checking.typing import Context
-
         self._making.append(declared)
         context = Context(place="metric", window=window, window_text=window_text)
         expression = self._typing.expression(statement.expression, context)

@@ -70,9 +70,8 @@ def constant(node: nodes.Expression) -> tuple[ParameterConstant, Type] | None:
         case nodes.Minus(operand=nodes.Number() as number):
             made = constant(number)
             assert made is not None
-            value, type = made
-            assert isinstance(value, int | Decimal)
-            return -value, type
+            assert isinstance(made[0], int | Decimal)
+            return -made[0], made[1]
         case nodes.Text(value=text):
             return text, TEXT
         case nodes.Day(value=day):

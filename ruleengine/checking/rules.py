@@ -5,9 +5,10 @@ from datetime import date
 from hashlib import sha256
 
 from ruleengine.checking import expressions as checked
+from ruleengine.checking.context import Context
 from ruleengine.checking.ruleset import Because, Ladder, Level, Rule, Tag
 from ruleengine.checking.scope import near
-from ruleengine.checking.typing import Context, Typing
+from ruleengine.checking.typing import Typing
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Place
 from ruleengine.source import Span

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from ruleengine.sql.statements import Clock
+from ruleengine.sql.scans import Clock
 from ruleengine.types import ColumnType
 
 Role = Literal["key", "time", "plain"]
@@ -81,6 +81,8 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zone:
         case "date" | "timestamp":
             if base == "DATE" or base.startswith("TIMESTAMP"):
                 return _time(column, found, role, zone, local)
+        case _:
+            raise AssertionError(f"no such column type: {declared}")
     return None
 
 
@@ -182,7 +184,8 @@ def _overlaps(zone: str) -> frozenset[int]:
     while moment.year < 2050:
         moment += timedelta(hours=18)
         after = info.utcoffset(moment.astimezone(info))
-        assert before is not None and after is not None
+        assert before is not None
+        assert after is not None
         if after < before:
             found.add(int((before - after).total_seconds()))
         before = after

@@ -28,7 +28,8 @@ from ruleengine.planning.plan import Plan, plan
 from ruleengine.schema import Profile
 from ruleengine.source import Span
 from ruleengine.sql.duckdb import MACROS
-from ruleengine.sql.statements import Clock, Program, emit, source_relation
+from ruleengine.sql.scans import Clock, source_relation
+from ruleengine.sql.statements import Program, emit
 from ruleengine.types import BOOLEAN
 
 Progress = Callable[[str], None]

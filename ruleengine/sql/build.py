@@ -25,8 +25,7 @@ def column(text: str, table: str | None = None) -> exp.Column:
 
 
 def table(text: str, alias: str | None = None) -> exp.Table:
-    made = exp.Table(this=name(text))
-    return exp.alias_(made, name(alias), table=True) if alias else made
+    return exp.Table(this=name(text), alias=exp.TableAlias(this=name(alias)) if alias else None)
 
 
 def named(expression: exp.Expression, text: str) -> exp.Alias:
@@ -74,6 +73,15 @@ def negated(part: exp.Expression) -> exp.Expression:
 
 def is_null(expression: exp.Expression) -> exp.Expression:
     return exp.Is(this=wrapped(expression), expression=exp.Null())
+
+
+def is_known(expression: exp.Expression) -> exp.Expression:
+    return exp.Not(this=is_null(expression))
+
+
+def counted(condition: exp.Expression) -> exp.Expression:
+    """How many rows meet a condition."""
+    return exp.Filter(this=call("count", exp.Star()), expression=exp.Where(this=condition.copy()))
 
 
 def case(*branches: tuple[exp.Expression, exp.Expression], otherwise: exp.Expression | None) -> exp.Case:

@@ -4,7 +4,7 @@ MACROS = (
     # DuckDB divides a decimal by its power of ten as doubles, which is the nearest double only up to 15 digits.
     """CREATE OR REPLACE TEMPORARY MACRO nearest_double(x, bound) AS
   CASE WHEN abs(x) < bound THEN CAST(x AS DOUBLE) ELSE CAST(CAST(x AS VARCHAR) AS DOUBLE) END""",
-    # 12.50 with factor 100 is 1250: whole numbers of up to 18 digits become the nearest double, longer ones by their text.
+    # 12.50 with factor 100 is 1250; whole numbers of up to 18 digits are cast, longer ones read from their text.
     """CREATE OR REPLACE TEMPORARY MACRO whole_double(x, factor, bound) AS
   CASE WHEN abs(x) < bound THEN CAST(CAST(x * factor AS BIGINT) AS DOUBLE)
        ELSE CAST(replace(CAST(x AS VARCHAR), '.', '') AS DOUBLE) END""",

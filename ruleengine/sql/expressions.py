@@ -118,7 +118,7 @@ class Lowering:
         return build.call("nearest_double", made, build.number(10 ** (EXACT_DOUBLE_DIGITS - scale)))
 
     def _whole(self, node: checked.Expression, scale: int) -> exp.Expression:
-        """An exact number as the nearest double of so many times its hundredths, thousandths…: 12.5 at scale 2 is 1250."""
+        """The nearest double of an exact number without its point: 12.5 at scale 2 is 1250."""
         if scale == 0:
             return self._as_double(node)
         if isinstance(node, checked.Constant) and isinstance(node.value, int | Decimal):
