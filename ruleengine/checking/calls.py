@@ -39,7 +39,7 @@ def call(typing: "Typing", node: nodes.Call, context: Context) -> Made:
     if name in SCALARS:
         return _scalar(typing, node, context)
     if name in POPULATION_NAMES:
-        typing.problems.add(codes.not_yet(node.function.span, name=name))
+        typing.problems.add(codes.not_yet(node.function.span, word=name))
         return None
     known = [*AGGREGATE_NAMES, *SCALARS, *POPULATION_NAMES]
     typing.problems.add(codes.unknown_function(node.function.span, name=name, near=near(name, known)))

@@ -13,6 +13,7 @@ from ruleengine.checking.typing import Typing
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems, Word
 from ruleengine.source import Source, Span
+from ruleengine.syntax.nodes import TagStatement
 from ruleengine.syntax.parse import parse
 
 
@@ -60,6 +61,11 @@ def check(
         ladder = check_ladder(ladder_statement, typing)
         if ladder is not None:
             rules["ladder", ladder.name] = ladder
+    for repeated in scope.repeated:
+        if isinstance(repeated, TagStatement):
+            check_tag(repeated, typing, today)
+        else:
+            check_ladder(repeated, typing)
     ordered = order(rules, typing)
     if not broken and not found.has_errors:
         _warn_unused(scope, typing)

@@ -56,6 +56,8 @@ class Scope:
     """Label to the name of its metric or parameter."""
     tags: dict[str, nodes.TagStatement] = field(default_factory=dict)
     ladders: dict[str, nodes.LadderStatement] = field(default_factory=dict)
+    repeated: list[nodes.TagStatement | nodes.LadderStatement] = field(default_factory=list)
+    """Statements whose name another one has: an error, but what they say is checked too."""
     attributes: dict[str, Column] = field(default_factory=dict)
 
     def metric(self, name: str) -> str | None:
@@ -117,9 +119,13 @@ def declare(files: Iterable[nodes.File], problems: Problems) -> Scope:
             case nodes.TagStatement(name=tag):
                 if claim(tags, tag.value, tag):
                     scope.tags[tag.value] = statement
+                else:
+                    scope.repeated.append(statement)
             case nodes.LadderStatement(name=ladder):
                 if claim(ladders, ladder.text, ladder):
                     scope.ladders[ladder.text] = statement
+                else:
+                    scope.repeated.append(statement)
 
     if scope.entity_statement is not None:
         scope.entity = _entity(scope.entity_statement, problems)

@@ -137,11 +137,7 @@ class DuckDB:
             found.extend(error.problems)
             return
         is_csv = files[0].suffix == ".csv"
-        names = ", ".join(literal(str(file.absolute())) for file in files)
-        if is_csv:
-            relation = f"read_csv([{names}], all_varchar = true, header = true, nullstr = '', union_by_name = true)"
-        else:
-            relation = f"read_parquet([{names}], union_by_name = true)"
+        relation = relation_of(self.profile, source)
         try:
             described = self.connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
             types = {str(row[0]): str(row[1]) for row in described}
@@ -343,14 +339,6 @@ class DuckDB:
             examples = ", ".join(str(row[0]) for row in repeated)
             found.add(codes.key_repeated(span, source=source, column=column, count=repeated[0][1], examples=examples))
 
-    def texts(self, source: str, column: str, most: int = 200) -> list[str] | None:
-        """The different texts of a column, in order; None if there are more than so many."""
-        rows = self.connection.execute(
-            f"SELECT DISTINCT {quote(column)} FROM {quote(source_relation(source))} "
-            f"WHERE {quote(column)} IS NOT NULL LIMIT {most + 1}"
-        ).fetchall()
-        return sorted(str(row[0]) for row in rows) if len(rows) <= most else None
-
     # -- running ----------------------------------------------------------------------------------------
 
     def _findings(self, program: Program) -> Findings:
@@ -433,6 +421,15 @@ def _probe(ruleset: Ruleset, condition: IsMissing) -> Ruleset:
         span=condition.span,
     )
     return replace(ruleset, tags={"probe": tag}, ladders={}, order=(tag,))
+
+
+def relation_of(profile: Profile, source: str) -> str:
+    """SQL that reads the files of a source as they are: every cell of a CSV file as text, an empty one missing."""
+    files = profile.files(source)
+    names = ", ".join(literal(str(file.absolute())) for file in files)
+    if files[0].suffix == ".csv":
+        return f"read_csv([{names}], all_varchar = true, header = true, nullstr = '', union_by_name = true)"
+    return f"read_parquet([{names}], union_by_name = true)"
 
 
 def default_clocks(ruleset: Ruleset) -> dict[str, Clock]:
