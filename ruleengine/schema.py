@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from glob import escape, glob
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -66,9 +66,7 @@ class Profile:
         """What a source is bound to; ProblemError where the profile does not say."""
         if source not in self.sources:
             raise ProblemError(
-                codes.source_unbound(
-                    self.span, source=source, profile=self.name, near=_near(source, self.sources)
-                )
+                codes.source_unbound(self.span, source=source, profile=self.name, near=_near(source, self.sources))
             )
         return self.sources[source]
 
@@ -77,9 +75,7 @@ class Profile:
         binding = self.binding(source)
         assert binding.file is not None, f"{source} is not bound to files"
         anchor = "" if Path(binding.file).is_absolute() else f"{escape(str(self.directory))}/"
-        found = sorted(
-            path for name in glob(anchor + binding.file, recursive=True) if (path := Path(name)).is_file()
-        )
+        found = sorted(path for name in glob(anchor + binding.file, recursive=True) if (path := Path(name)).is_file())
         if not found:
             raise ProblemError(codes.source_file_missing(binding.span, source=source, file=binding.file))
         return tuple(found)
@@ -132,9 +128,7 @@ def load(path: Path) -> Manifest:
     except UnicodeDecodeError:
         raise ProblemError(codes.manifest_not_utf8(None, path=str(file))) from None
     except OSError as error:
-        raise ProblemError(
-            codes.file_unreadable(None, path=str(file), reason=error.strerror or str(error))
-        ) from None
+        raise ProblemError(codes.file_unreadable(None, path=str(file), reason=error.strerror or str(error))) from None
     return parse(directory, Source(str(file), _without_secrets(text)), text)
 
 
@@ -190,7 +184,7 @@ def _profile(directory: Path, places: "_Places", name: str, table: "_ProfileTabl
 # -- the tables as pydantic reads them --------------------------------------------------------------------
 
 
-def _refuse(code: Code, **facts: str) -> PydanticCustomError:
+def _refuse(code: Code, **facts: str | None) -> PydanticCustomError:
     """A problem of ours, on its way through pydantic."""
     return PydanticCustomError(code.name, "{code}", {"code": code.name, **facts})
 
@@ -209,7 +203,8 @@ def _timezone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError):  # one for each way of not being there
-        raise _refuse(codes.timezone_unknown, timezone=text) from None
+        near = _near(text, sorted(available_timezones()))
+        raise _refuse(codes.timezone_unknown, timezone=text, near=near) from None
     return text
 
 
@@ -309,9 +304,7 @@ class _ProfileTable(_Table):
             for source, binding in self.sources.items():
                 if binding.file is None:
                     kind = "table" if binding.table is not None else "sql"
-                    raise _refuse(
-                        codes.binding_needs_database, at=f"sources\0{source}", source=source, kind=kind
-                    )
+                    raise _refuse(codes.binding_needs_database, at=f"sources\0{source}", source=source, kind=kind)
         return self
 
 
@@ -346,9 +339,7 @@ def _problem(places: "_Places", document: object, error: ErrorDetails) -> Proble
         return missing(places.span(path[:-1]), key=key, section=".".join(path[:-1]) or None)
     if kind == "extra_forbidden":
         known = _known_keys(path)
-        return codes.setting_unknown(
-            places.span(path), key=key, near=_near(key, known), known=", ".join(known) or None
-        )
+        return codes.setting_unknown(places.span(path), key=key, near=_near(key, known), known=", ".join(known) or None)
     if kind == "literal_error":
         return codes.engine_unknown(
             places.span(path), engine=str(error["input"]), near=_near(str(error["input"]), ENGINES_BUILT)
@@ -375,10 +366,28 @@ def _near(name: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+_SYNTAX = {
+    "Illegal character '\\n'": "a quote is not closed",
+    "Unterminated string": "a quote is not closed",
+    "Invalid value": "a text needs quotes, and a value must follow `=`",
+    "Expected '='": "`=` is missing behind a name",
+    "Invalid statement": "a name was expected here",
+    "Cannot overwrite": "this was written before",
+    "Cannot declare": "this section was written before",
+    "Expected newline": "something stands behind the value",
+    "Unclosed array": "a `[` is not closed",
+    "Unclosed inline table": "a `{` is not closed",
+    "Unescaped": "a `\\\\` in a text is written twice",
+    "Expected ']'": "a `]` is missing",
+}
+"""How tomllib begins what it says, and what a person would say."""
+
+
 def _syntax_problem(source: Source, error: tomllib.TOMLDecodeError) -> Problem:
     message = str(error)
     found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
     reason = found[1] if found else message
+    reason = next((words for said, words in _SYNTAX.items() if reason.startswith(said)), reason)
     line = int(found[2]) if found and found[2] else max(1, len(source.text.splitlines()))
     # tomllib tells the kind of a value or one character of it, never the value, so no secret is quoted.
     return codes.manifest_syntax(_line_span(source, line), reason=reason[:1].lower() + reason[1:])

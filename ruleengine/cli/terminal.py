@@ -104,7 +104,11 @@ def width(text: str) -> int:
 
 def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset(), indent: int = 0) -> list[str]:
     """Rows as aligned lines; the columns numbered in `right` end flush."""
-    widths = [max(width(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    # What ends a line needs no room beside it.
+    widths = [
+        max((width(row[i]) for row in rows if any(row[i + 1 :]) or i in right), default=0)
+        for i in range(len(rows[0]) if rows else 0)
+    ]
     lines = []
     for row in rows:
         cells = []

@@ -173,7 +173,7 @@ class _Job:
         return RunHeader(
             as_of=self.day,
             ruleset_hash=self.ruleset.hash,
-            texts={source.path: source.text for source in self.ruleset.sources},
+            texts={Path(source.path).name: source.text for source in self.ruleset.sources},
             parameters={
                 name: as_json(values if self.ruleset.parameters[name].is_list else values[0])
                 for name, values in in_force.items()
