@@ -17,7 +17,6 @@ from ruleengine.types import (
     DATE,
     DAYS,
     DOUBLE,
-    MAX_DIGITS,
     MAX_FACTOR_DIGITS,
     MAX_SCALE,
     TEXT,
@@ -38,6 +37,8 @@ class Typing:
         self.problems = problems
         self.used: set[str] = set()
         self.book = MetricBook(self)
+        self._settled: list[set[checked.Expression]] = []
+        """Values whose absence the conditions around have dealt with."""
 
     # -- entry points ---------------------------------------------------------------------------------
 
@@ -60,9 +61,6 @@ class Typing:
         match node:
             case nodes.Number(span=span, value=value):
                 digits, scale = literal_digits(value)
-                if digits > MAX_DIGITS:
-                    self.problems.add(codes.too_many_digits(span, most=MAX_DIGITS))
-                    return None
                 plain = int(value) if scale == 0 else value
                 return checked.Constant(type=exact(digits, scale), value=plain, span=span)
             case nodes.Text(span=span, value=text):
@@ -103,7 +101,9 @@ class Typing:
                 self.warn_missing(made, span)
                 return checked.Not(type=BOOLEAN, nullable=made.nullable, operand=made, span=span)
             case nodes.Junction(span=span, operator=operator, items=items):
+                self._settled.append(self._presence_tests(operator == "and", items, context))
                 conditions = [self.condition(item, context) for item in items]
+                self._settled.pop()
                 parts = tuple(made for made in conditions if made is not None)
                 if len(parts) < len(items):
                     return None
@@ -277,7 +277,7 @@ class Typing:
             for choice, written in zip(known, node.choices, strict=True):
                 if not isinstance(choice, checked.Constant | checked.ParameterValue):
                     what = Word("something-computed")
-                    self.problems.add(codes.wrong_place(written.span, what=what, place="in (…)"))
+                    self.problems.add(codes.wrong_place(written.span, what=what, place=Word("a-list")))
                     return None
                 if not self._comparable(operand, choice, node.operand, written, written.span):
                     return None
@@ -352,9 +352,16 @@ class Typing:
 
     def warn_missing(self, made: checked.Expression, span: Span) -> None:
         """Warn that a negation leaves those out for whom the value is missing."""
-        leaf = missing_leaf(made)
+        leaf = missing_leaf(made, set().union(*self._settled))
         if leaf is not None:
             self.problems.add(codes.missing_not_matched(span, name=leaf.span.text, text=span.text))
+
+    def _presence_tests(
+        self, known: bool, items: Sequence[nodes.Expression], context: Context
+    ) -> set[checked.Expression]:
+        """What stands before `is known` among conditions joined by `and`, before `is missing` among those by `or`."""
+        tested = (item.operand for item in items if isinstance(item, nodes.Presence) and item.known is known)
+        return {made for operand in tested if (made := self.value(operand, context)) is not None}
 
     def _default(self, node: nodes.Default, context: Context) -> Made:
         operand, value = self.value(node.operand, context), self.value(node.value, context)
@@ -370,15 +377,12 @@ class Typing:
         return checked.Default(type=result, nullable=value.nullable, operand=operand, value=value, span=node.span)
 
 
-def missing_leaf(made: checked.Expression) -> checked.Expression | None:
-    """The first value beneath that can be missing and makes the expression unknown; None if it never is."""
-    if not made.nullable:
+def missing_leaf(made: checked.Expression, settled: Set[checked.Expression]) -> checked.Expression | None:
+    """The first value beneath that can be missing and makes the expression unknown, those settled apart."""
+    if not made.nullable or made in settled:
         return None
-    for child in checked.children(made):
-        found = missing_leaf(child)
-        if found is not None:
-            return found
-    return made
+    found = [missing_leaf(child, settled) for child in checked.children(made) if child.nullable]
+    return next((leaf for leaf in found if leaf is not None), None if found else made)
 
 
 def _short(node: nodes.Expression) -> str | None:
