@@ -17,7 +17,7 @@ from ruleengine.store.names import Name, Names
 from ruleengine.store.quoting import literal
 from ruleengine.store.records import Answer, Key
 from ruleengine.store.refusals import not_kept
-from ruleengine.store.relations import holdings
+from ruleengine.store.relations import tag_held, tag_since
 from ruleengine.store.steps import reach
 
 BATCH = 20_000
@@ -29,30 +29,24 @@ KEPT = 3600.0
 
 
 def documents_sql(state: str, names: Names) -> str:
-    """A relation of customer and document (BLOB): what `records.Answer` describes."""
-    members = {}
-    for name in names.all:
+    """A relation of customer and document (BLOB): what `records.Answer` describes, in the order of names."""
+    parts: dict[str, list[str]] = {"tag": [], "tier": [], "class": []}
+    for name in sorted(names.all, key=lambda name: name.name):
         quoted = dump(name.name)
         if name.kind == "tag":
-            members[name.id, 1] = f'{{"name":{quoted},"since":"'
-        label = {"tier": "level", "class": "value"}.get(name.kind)
-        for position, value in enumerate(name.values, 1):
-            members[name.id, position] = f'{quoted}:{{"{label}":{dump(value)},"since":"'
-    rows = ", ".join(f"({id_}, {value}, {literal(text)})" for (id_, value), text in members.items())
-    heads = f"(SELECT * FROM (VALUES {rows or '(0, 0, NULL)'}) AS _(id, value, head))"
-
-    def joined(kind: str) -> str:
-        return (
-            f"coalesce(string_agg(m.head || h.since::VARCHAR || '\"}}', ',' ORDER BY n.ord) "
-            f"FILTER (WHERE n.kind = '{kind}'), '')"
-        )
-
+            head, held, since = literal(f',{{"name":{quoted},"since":"'), tag_held(name), tag_since(name)
+        else:
+            label = "level" if name.kind == "tier" else "value"
+            opening = literal(f',{quoted}:{{"{label}":')
+            texts = ", ".join(literal(f'{dump(value)},"since":"') for value in name.values)
+            head = f"{opening} || [{texts}][l{name.place}]"
+            held, since = f"l{name.place} <> 0", f"s{name.place}"
+        parts[name.kind].append(f"CASE WHEN {held} THEN {head} || {since}::VARCHAR || '\"}}' ELSE '' END")
+    # Each part begins with the comma that would stand before it.
+    tags, tiers, classes = (f"concat('', {', '.join(terms)})[2:]" if terms else "''" for terms in parts.values())
     return (
-        f"(SELECT s.customer, encode('{{\"tags\":[' || {joined('tag')} || '],\"tiers\":{{' || {joined('tier')} "
-        f"|| '}},\"classes\":{{' || {joined('class')} || '}}}}') AS document "
-        f"FROM {state} s LEFT JOIN {holdings(state, names)} h ON h.customer = s.customer "
-        f"LEFT JOIN store_names n ON n.id = h.id LEFT JOIN {heads} m ON m.id = h.id AND m.value = h.value "
-        f"GROUP BY s.customer)"
+        f"(SELECT customer, encode('{{\"tags\":[' || {tags} || '],\"tiers\":{{' || {tiers} "
+        f"|| '}},\"classes\":{{' || {classes} || '}}}}') AS document FROM {state})"
     )
 
 

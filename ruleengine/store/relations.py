@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ruleengine.planning.layout import TAGS_PER_WORD
-from ruleengine.store.names import Names
+from ruleengine.store.names import Name, Names
 from ruleengine.store.quoting import literal
 
 ROW_GROUP = 30_720  # fifteen of DuckDB's vectors: about 30,000 rows
@@ -76,6 +76,19 @@ def holdings(state: str, names: Names) -> str:
     if not parts:
         parts.append(f"SELECT customer, 0 AS id, 0::SMALLINT AS value, NULL::DATE AS since FROM {state} WHERE false")
     return f"({' UNION ALL '.join(parts)})"
+
+
+def tag_held(tag: Name) -> str:
+    """Whether a row of a state holds a tag."""
+    word, bit = divmod(tag.place, TAGS_PER_WORD)
+    return f"(w{word} & {1 << bit}) <> 0"
+
+
+def tag_since(tag: Name) -> str:
+    """Since when a row of a state holds a tag that it holds: as many dates stand before as tags of lower places."""
+    word, bit = divmod(tag.place, TAGS_PER_WORD)
+    earlier = "".join(f"bit_count(w{before})::INTEGER + " for before in range(word))
+    return f"since[{earlier}bit_count(w{word} & {(1 << bit) - 1})::INTEGER + 1]"
 
 
 def _tags_of(names: Names, word: int) -> str:

@@ -202,7 +202,7 @@ class EmbeddedWriter:
         """Write who came and went, new salts and the changes, and note in the ledger that the run is staged."""
         if run.base is not None:
             staging.write_arrivals(duck, self._folder.arrivals(run.id))
-        sealed = self._seal(run, duck, "store_moves", changes_sql, shape)
+        sealed = self._seal(run, duck, "store_changed", changes_sql, shape)
         with transaction(self._ledger):
             ledger.add_names(self._ledger, names)
             update_run(
