@@ -1,5 +1,6 @@
 """Syntax expressions to checked ones: names resolved, types known, windows pushed to where they take effect."""
 
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from ruleengine.checking import calls, naming, windowing
