@@ -24,7 +24,7 @@ def check_tag(statement: nodes.TagStatement, typing: Typing, today: date | None)
     unless = typing.condition(statement.unless, _RULE) if statement.unless is not None else None
     because = _because(statement.because, typing) if statement.because is not None else None
     if unless is not None and statement.unless is not None:
-        typing.warn_missing(unless, statement.unless.span)
+        typing.warn_missing(unless, statement.unless.span, unless=True)
     if statement.review_by is not None and today is not None and statement.review_by.value < today:
         typing.problems.add(
             codes.review_overdue(

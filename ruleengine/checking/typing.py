@@ -351,11 +351,12 @@ class Typing:
         self.warn_missing(made, made.span)
         return checked.Not(type=BOOLEAN, nullable=made.nullable, operand=made, span=made.span)
 
-    def warn_missing(self, made: checked.Expression, span: Span) -> None:
-        """Warn that a negation leaves those out for whom the value is missing."""
+    def warn_missing(self, made: checked.Expression, span: Span, *, unless: bool = False) -> None:
+        """Warn that a negation, or an `unless`, leaves those out for whom the value is missing."""
         leaf = missing_leaf(made, set().union(*self._settled))
         if leaf is not None:
-            self.problems.add(codes.missing_not_matched(span, name=leaf.span.text, text=span.text))
+            text = {"unless" if unless else "text": span.text}
+            self.problems.add(codes.missing_not_matched(span, name=leaf.span.text, **text))
 
     def _presence_tests(
         self, known: bool, items: Sequence[nodes.Expression], context: Context
