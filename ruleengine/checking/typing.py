@@ -355,8 +355,14 @@ class Typing:
         """Warn that a negation, or an `unless`, leaves those out for whom the value is missing."""
         leaf = missing_leaf(made, set().union(*self._settled))
         if leaf is not None:
-            text = {"unless" if unless else "text": span.text}
-            self.problems.add(codes.missing_not_matched(span, name=leaf.span.text, **text))
+            self.problems.add(
+                codes.missing_not_matched(
+                    span,
+                    name=leaf.span.text,
+                    text=None if unless else span.text,
+                    unless=span.text if unless else None,
+                )
+            )
 
     def _presence_tests(
         self, known: bool, items: Sequence[nodes.Expression], context: Context
