@@ -1,5 +1,6 @@
 """The commands: each reads its arguments, asks a verb, and shows the answer."""
 
+import shlex
 import sys
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -28,14 +29,15 @@ def program(debug: bool) -> None:
 
 @program.command()
 @arguments.ruleset
+@click.option("--profile", metavar="NAME", help="Whose data to look for texts in; default: default, if there is one.")
 @arguments.report_format
 @click.pass_context
-def check(ctx: click.Context, ruleset: Path, form: str) -> None:
+def check(ctx: click.Context, ruleset: Path, profile: str | None, form: str) -> None:
     """Find what is wrong with the rules, all of it at once."""
     from ruleengine.cli import checks
     from ruleengine.verbs.check import check
 
-    checked = check(ruleset)
+    checked = check(ruleset, profile)
     if form == "json":
         print_json({**as_json(checked), "problems": shared.shown_as_json(checked.problems)})
     else:
@@ -83,14 +85,14 @@ def new(directory: Path) -> None:
     click.echo(f"Made {scaffold.directory}:")
     for file in scaffold.files:
         click.echo(f"  {file}")
-    shown = "." if scaffold.directory == "." else scaffold.directory
+    shown = shlex.quote(scaffold.directory)
     click.echo(
         f"\nNext:\n"
         f"  ruleengine check {shown}        what is wrong with the rules: nothing yet\n"
         f"  ruleengine run {shown}          tag every customer, and publish version 1\n"
         f"  ruleengine explain {shown} 7    why customer 7 is what he is\n"
-        f"\nThen write rules of your own into {Path(shown, 'value.rules')}, and bind your own data in "
-        f"{Path(shown, 'ruleset.toml')}."
+        f"\nThen write rules of your own into {Path(scaffold.directory, 'value.rules')}, and bind your own data in "
+        f"{Path(scaffold.directory, 'ruleset.toml')}."
     )
 
 

@@ -27,6 +27,7 @@ _WRONG_USE = {
     codes.actor_unreadable,
     codes.folder_not_empty,
     codes.not_formattable,
+    codes.system_refused,  # of an option; what the system refuses a run is NotUsableError
 }
 
 

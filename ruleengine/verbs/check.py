@@ -1,11 +1,15 @@
 """What is wrong with a ruleset, and what is in it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from ruleengine.checking.check import check as check_files
-from ruleengine.diagnostics.problem import Problem
+from ruleengine.checking.literals import text_literals
+from ruleengine.checking.ruleset import Ruleset
+from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
+from ruleengine.schema import DEFAULT_PROFILE, Manifest
 from ruleengine.verbs import opening
 
 
@@ -23,12 +27,18 @@ class CheckReport:
     problems: tuple[Problem, ...]
 
 
-def check(path: Path) -> CheckReport:
-    """Everything found in a ruleset; ProblemError where there is nothing to check."""
+def check(path: Path, profile: str | None = None) -> CheckReport:
+    """Everything found in a ruleset; ProblemError where there is nothing to check.
+
+    Texts that rules compare with are looked for in the data of the profile, or of the default one if that has any.
+    """
     manifest, sources = opening.read(path)
     checked = check_files(sources, manifest.name, manifest.timezone, today=datetime.now(manifest.zone).date())
     ruleset = checked.ruleset
-    errors = sum(problem.is_error for problem in checked.problems)
+    problems = Problems(checked.problems)
+    if ruleset and (profile is not None or DEFAULT_PROFILE in manifest.profiles):
+        problems.extend(_never_seen(ruleset, manifest, profile))
+    errors = sum(problem.is_error for problem in problems)
     return CheckReport(
         ruleset=manifest.name,
         hash=ruleset.hash if ruleset else None,
@@ -37,6 +47,21 @@ def check(path: Path) -> CheckReport:
         tags=len(ruleset.tags) if ruleset else None,
         ladders=len(ruleset.ladders) if ruleset else None,
         errors=errors,
-        warnings=len(checked.problems) - errors,
-        problems=checked.problems,
+        warnings=len(problems) - errors,
+        problems=opening.located(problems, manifest.directory),
     )
+
+
+def _never_seen(ruleset: Ruleset, manifest: Manifest, name: str | None) -> Iterator[Problem]:
+    literals = text_literals(ruleset)
+    try:
+        profile = manifest.profile(name or DEFAULT_PROFILE)
+        literals = [each for each in literals if each.source in profile.sources and profile.files(each.source)]
+    except ProblemError:
+        if name is not None:
+            raise
+        return  # Rules can be checked where the data is not.
+    if literals:
+        from ruleengine.engines.occurrence import never_seen  # and DuckDB with it
+
+        yield from never_seen(profile, literals)

@@ -1,7 +1,9 @@
 """From a folder to a manifest, rule texts and a checked ruleset."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from ruleengine import schema
@@ -9,7 +11,7 @@ from ruleengine.checking.check import check
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.schema import Manifest
-from ruleengine.source import Source
+from ruleengine.source import Source, Span
 from ruleengine.syntax.scan import read_source
 
 
@@ -23,19 +25,47 @@ class Opened:
 
 
 def read(path: Path) -> tuple[Manifest, tuple[Source, ...]]:
-    """The manifest and the texts of the rule files; ProblemError where one cannot be read."""
+    """The manifest and the texts of the rule files; ProblemError where one cannot be read.
+
+    Texts go by the names of their files, so that a ruleset is the same from wherever it is named; see `located`.
+    """
     manifest = schema.load(path)
     found = [read_source(file) for file in manifest.rule_files()]
     problems = [problem for problem in found if isinstance(problem, Problem)]
     if problems:
         raise ProblemError(*problems)
-    return manifest, tuple(source for source in found if isinstance(source, Source))
+    return manifest, tuple(
+        Source(Path(source.path).name, source.text) for source in found if isinstance(source, Source)
+    )
+
+
+def located(problems: Iterable[Problem], directory: Path) -> tuple[Problem, ...]:
+    """Problems of rule files that lie in a folder, as they are found from the working folder."""
+
+    @cache
+    def moved(source: Source) -> Source:
+        is_rule_file = source.path.endswith(Path(schema.RULE_FILES).suffix) and "/" not in source.path
+        return Source(str(directory / source.path), source.text) if is_rule_file else source
+
+    def there(span: Span) -> Span:
+        return Span(moved(span.source), span.start, span.end)
+
+    return tuple(
+        replace(
+            problem,
+            span=problem.span and there(problem.span),
+            places=tuple(replace(place, span=there(place.span)) for place in problem.places),
+            fix=problem.fix and replace(problem.fix, span=there(problem.fix.span)),
+        )
+        for problem in problems
+    )
 
 
 def opened(path: Path, overrides: Mapping[str, str] | None = None) -> Opened:
     """The ruleset, parameters overridden; ProblemError with all that was found if any of it is an error."""
     manifest, sources = read(path)
-    result = check(sources, manifest.name, manifest.timezone, overrides=overrides)
+    today = datetime.now(manifest.zone).date()
+    result = check(sources, manifest.name, manifest.timezone, overrides=overrides, today=today)
     if result.ruleset is None or any(problem.is_error for problem in result.problems):
-        raise ProblemError(*result.problems)
-    return Opened(manifest, result.ruleset, result.problems)
+        raise ProblemError(*located(result.problems, manifest.directory))
+    return Opened(manifest, result.ruleset, located(result.problems, manifest.directory))

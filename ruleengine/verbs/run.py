@@ -1,7 +1,7 @@
 """One run: rules and data in; a published version, a held run or a failed one out."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -25,6 +25,7 @@ from ruleengine.store.store import Store, Writer
 from ruleengine.verbs import opening, published
 from ruleengine.verbs.checkout import checkout
 from ruleengine.verbs.fingerprint import Fingerprint, take
+from ruleengine.verbs.interruption import interruptible
 from ruleengine.verbs.outcome import NotUsableError
 from ruleengine.verbs.shapes import as_json
 
@@ -147,14 +148,14 @@ class _Job:
                     engine = DuckDB(self.ruleset, self.profile, writable=store.directories)
             except (ProblemError, OSError) as error:
                 raise _not_usable(error) from error
-            with engine:
-                self.warnings.extend(engine.problems)
+            with engine, interruptible(engine.connection):
+                self.warnings.extend(self._located(engine.problems))
                 work = plan(self.ruleset, self.day)
                 with self.clock.phase("computing"):
                     try:
                         findings = engine.run(work, self.clock.progress)
                     except ProblemError as error:
-                        raise NotUsableError(*error.problems) from error
+                        raise NotUsableError(*self._located(error.problems)) from error
                     data.refuse_changes()
                 with self.clock.phase("comparing"):
                     delta = writer.stage(begun, engine.connection, work.layout)
@@ -166,6 +167,9 @@ class _Job:
                 version = writer.publish(delta, report=self._kept(report))
             return replace(report, version=version.number, phases=tuple(self.clock.phases))
 
+    def _located(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        return opening.located(problems, self.profile.directory)
+
     def _header(self) -> RunHeader:
         directory = self.profile.directory
         found = checkout(directory)
@@ -173,7 +177,7 @@ class _Job:
         return RunHeader(
             as_of=self.day,
             ruleset_hash=self.ruleset.hash,
-            texts={Path(source.path).name: source.text for source in self.ruleset.sources},
+            texts={source.path: source.text for source in self.ruleset.sources},
             parameters={
                 name: as_json(values if self.ruleset.parameters[name].is_list else values[0])
                 for name, values in in_force.items()

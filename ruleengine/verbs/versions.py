@@ -36,7 +36,9 @@ def versions(path: Path, profile: str) -> Versions:
             ruleset=manifest.name,
             current=line[0] if line else None,
             line=line,
-            versions=tuple(reversed(store.versions())),
+            versions=tuple(
+                replace(version, counts=published.ordered(store, version)) for version in reversed(store.versions())
+            ),
             held=tuple(run for run in store.runs() if run.state is RunState.HELD),
         )
 

@@ -3,16 +3,21 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from ruleengine.cli import main
 from ruleengine.cli.commands import program
 from ruleengine.store import open_store
 from ruleengine.store.records import Identity
+from ruleengine.verbs.interruption import interruptible
 from tests.cli.conftest import DAY, Ask
 
 # -- check, fmt, new --------------------------------------------------------------------------------------
@@ -45,6 +50,18 @@ def test_check_as_json(ask: Ask, shop: Path) -> None:
     assert answer.json["errors"] == 1
     assert answer.json["hash"] is None
     assert [(p["code"], p["line"], p["column"]) for p in answer.json["problems"]] == [("unknown-name", 1, 14)]
+
+
+def test_check_looks_for_texts_in_the_data(ask: Ask, shop: Path) -> None:
+    (shop / "more.rules").write_text('tag "Returns" when count(orders where status = "Paid") > 3\n')
+
+    answer = ask("check", shop)
+    elsewhere = ask("check", shop, "--profile", "prod")
+
+    assert answer.code == 0
+    assert "more.rules:1:48: warning[never-in-data]" in answer.out
+    assert "1 warning" in answer.out.splitlines()[-1]
+    assert elsewhere.code == 2
 
 
 def test_a_ruleset_without_rules_is_no_ruleset(ask: Ask, shop: Path) -> None:
@@ -648,6 +665,7 @@ def test_the_version_is_told() -> None:
     ],
 )
 def test_only_what_is_needed_is_loaded(shop: Path, arguments: list[str], absent: list[str]) -> None:
+    (shop / "data/orders.csv").unlink()  # Where there is data, texts are looked for in it.
     script = (
         "import sys\nfrom ruleengine.cli import main\nsys.argv = ['ruleengine', *sys.argv[1:]]\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
@@ -690,6 +708,27 @@ def test_an_interrupted_command_says_so(ask: Ask, shop: Path, monkeypatch: pytes
     answer = ask("check", shop)
 
     assert (answer.code, answer.err) == (130, "Stopped.\n")
+
+
+def test_ctrl_c_ends_a_statement_at_work() -> None:
+    connection = duckdb.connect()
+    began = time.monotonic()
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    with pytest.raises(KeyboardInterrupt), interruptible(connection):
+        connection.execute(
+            "CREATE TABLE t AS SELECT sum(hash(a.range) + b.range) FROM range(1000000) a, range(100000) b"
+        )
+
+    assert time.monotonic() - began < 30
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_windows_is_told_of_wsl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+
+    with pytest.raises(SystemExit, match="run it in WSL"):
+        main()
 
 
 def test_a_mistake_of_ours_is_a_line_and_a_report(
