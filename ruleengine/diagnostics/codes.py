@@ -21,7 +21,7 @@ def _warning(slug: str) -> Code:
     return _declare(slug, Severity.WARNING)
 
 
-# -- text: what can be wrong before a word of it is understood -------------------------------------------
+# -- text: what can be wrong with how rules are written ----------------------------------------------------
 
 not_utf8 = _error("not-utf8")
 file_too_large = _error("file-too-large")
@@ -120,6 +120,7 @@ parameter_steps = _error("parameter-steps")
 parameter_types = _error("parameter-types")
 empty_range = _error("empty-range")
 wrong_place = _error("wrong-place")
+wrong_share = _error("wrong-share")
 unknown_parameter = _error("unknown-parameter")
 wrong_parameter_value = _error("wrong-parameter-value")
 unused = _warning("unused")
@@ -183,7 +184,6 @@ customer_not_a_number = _error("customer-not-a-number")
 rule_unknown = _error("rule-unknown")
 rule_is_draft = _error("rule-is-draft")
 values_not_kept = _error("values-not-kept")
-source_changed = _error("source-changed")
 as_of_ahead = _warning("as-of-ahead")
 
 # The store.

@@ -89,10 +89,8 @@ class _Printer:
         text = span.source.line(number)
         if not text.strip() and span.start == span.end:
             return []
-        first = column - 1
-        last = max(first + 1, min(first + span.end - span.start, len(text)))
-        cells = [_visible(character) for character in text] + [" "]
-        cells, first, last = _cut(cells, first, last)
+        length = max(1, min(span.end - span.start, len(text) - column + 1))
+        cells, first, last = _shown(text, column - 1, length)
         gutter = f"{number:>4}"
         before, under = _width(cells[:first]), max(1, _width(cells[first:last]))
         return [
@@ -114,11 +112,22 @@ def _mended(fix: Fix) -> str:
     source, span = fix.span.source, fix.span
     number, column = source.position(span.start)
     line = source.line(number)
-    before, after = line[: column - 1], source.line(source.position(span.end)[0])
-    after = after[source.position(span.end)[1] - 1 :]
-    cells = [_visible(c) for c in before + fix.replacement + after]
-    cells, _, _ = _cut(cells, len(before), len(before) + len(fix.replacement))
+    end_line, end_column = source.position(span.end)
+    behind = source.line(end_line)[end_column - 1 :]
+    cells, _, _ = _shown(line[: column - 1] + fix.replacement + behind, column - 1, len(fix.replacement))
     return "".join(cells).strip()
+
+
+def _shown(line: str, first: int, length: int) -> tuple[list[str], int, int]:
+    """A line as it is shown, cut around a place, and where the place stands in it."""
+    start = max(0, first - 2 * WIDTH)
+    near = line[start : first + 3 * WIDTH]
+    cells = [_visible(character) for character in near]
+    if start:
+        cells[0] = "…"
+    if first + 3 * WIDTH < len(line):
+        cells.append("…")
+    return _cut([*cells, " "], first - start, min(first - start + length, len(cells) + 1))
 
 
 def _cut(cells: list[str], first: int, last: int) -> tuple[list[str], int, int]:
@@ -141,13 +150,7 @@ def _cut(cells: list[str], first: int, last: int) -> tuple[list[str], int, int]:
 
 def _visible(character: str) -> str:
     if character.isascii():
-        return (
-            character
-            if character.isprintable()
-            else _TAB
-            if character == "\t"
-            else f"<U+{ord(character):04X}>"
-        )
+        return character if character.isprintable() else _TAB if character == "\t" else f"<U+{ord(character):04X}>"
     if unicodedata.category(character)[0] == "C" or character in "\u2028\u2029\u034f\u115f\u1160\u3164\uffa0":
         return f"<U+{ord(character):04X}>"
     return character
@@ -158,6 +161,4 @@ def _width(cells: list[str]) -> int:
     text = "".join(cells)
     if text.isascii():
         return len(text)
-    return sum(
-        2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text
-    )
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)

@@ -332,7 +332,12 @@ def _clauses(parts: Parts) -> dict[str, Clause]:
             first = found.setdefault(part.word.type, part)
             if first is not part:
                 part.word.reading.problems.append(
-                    codes.repeated_clause(part.span, Place(first.span, "first-clause"), word=part.word.text)
+                    codes.repeated_clause(
+                        part.span,
+                        Place(first.span, "first-clause"),
+                        word=part.word.text,
+                        condition=part.word.text if part.word.type in ("WHEN", "UNLESS", "WHERE") else None,
+                    )
                 )
     return found
 

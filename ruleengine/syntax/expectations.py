@@ -49,6 +49,8 @@ def in_words(expected: set[str], first: Token, opened: bool) -> str:
     if {"DAYS", "WEEKS"} <= rest:
         choices.append("`days`, `weeks`, `months` or `years`")
         rest -= {"DAY", "DAYS", "WEEK", "WEEKS", "MONTH", "MONTHS", "YEAR", "YEARS"}
+    if "EQUAL" in rest:
+        rest.discard("QUOTED")
     if "COMMA" in rest:
         rest.discard("OPEN")
     for terminal, phrase in _PHRASES.items():

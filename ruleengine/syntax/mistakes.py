@@ -36,6 +36,7 @@ CONNECTING = frozenset(
 )
 """Words that stand behind an operand; in front of one they show that another is missing."""
 
+_CLAUSES = frozenset({"when", "unless", "because", "owner", "review", "otherwise", "where", "since"})
 _BEFORE_TEXT = frozenset({"because", "owner", "formerly"})
 
 LATER_WORDS = frozenset(
@@ -83,14 +84,9 @@ def misspelled_beginning(tokens: list[Token], at: int) -> str | None:
 def explain_beginning(tokens: Sequence[Token], at: int) -> Problem:
     """Why no statement begins here."""
     token = tokens[at]
-    follower = tokens[at + 1] if at + 1 < len(tokens) else None
     if token.type == "NAME" and token.text in LATER_STATEMENTS:
         words = "at most one of" if token.text == "at" else token.text
         return codes.not_yet(token.span, word=words)
-    doubled = follower is not None and follower.type == token.type and follower.start == token.end
-    if token.text in ("//", "--", "/*") or (doubled and token.type in ("MINUS", "OVER")):
-        span = token.span.to(follower.span) if doubled and follower else token.span
-        return codes.other_comment(span, fix=Fix(span, "#"))
     if token.type == BROKEN and token.why:
         return token.why
     if token.type == "NAME":
@@ -111,7 +107,7 @@ def explain_end(tokens: Sequence[Token], start: int, at: int, expected: set[str]
     if opened is not None and not operand:
         return codes.unclosed_parenthesis(opened.span, Place(_behind(last), "closed-here"))
     if operand:
-        return _missing_operand(tokens, start, at, _behind(last))
+        return codes.missing_operand(_behind(last), after=_shown(last))
     if "AND" in expected and "OR" not in expected:
         expected = {"AND"}
     expected = expected & {"ELSE", "THEN"} or expected
@@ -177,6 +173,8 @@ class _Mistake:
         opened = _open_parenthesis(self.tokens[self.start : self.at])
         if self.token.text == ")" and self.token.type == "CLOSE" and opened is None:
             return codes.stray_parenthesis(self.token.span, fix=Fix(self.token.span, ""))
+        if opened is not None and "CLOSE" in self.expected and self.token.text in _CLAUSES:
+            return codes.unclosed_parenthesis(opened.span, Place(_behind(self.before), "closed-here"))
         return None
 
     def _parameter(self) -> Problem | None:
@@ -273,13 +271,16 @@ class _Mistake:
             if _is_word(token) and token.text in RESERVED:
                 return codes.reserved_word(token.span, word=token.text)
             if token.type in _SIGNS or _is_word(token):
-                return _missing_operand(self.tokens, self.start, self.at, token.span)
+                return codes.missing_operand(_behind(before), after=_shown(before))
             return None
         if token.type == "QUOTED" and before.text == "tag" and "PLUS" in self.expected:
             return codes.bare_tag(before.span.to(token.span), fix=Fix(before.span, "has tag"), tag=_shown(token))
         if before.type == "IN" and token.type in ("QUOTED", "NUMBER", "DATE"):
-            fix = Fix(token.span, f"({token.text})")
-            return codes.bare_list(token.span, fix=fix, written=_shown(token))
+            last = self.at
+            while last + 2 < len(self.tokens) and self.tokens[last + 1].type == "COMMA":
+                last += 2
+            span = token.span.to(self.tokens[last].span)
+            return codes.bare_list(span, fix=Fix(span, f"({span.text})"))
         begins_operand = token.type in ("NUMBER", "QUOTED", "DATE", "OPEN") or _is_word(token)
         if "PLUS" in self.expected and begins_operand and token.text not in language.terminal_of_word():
             return codes.missing_operator(
@@ -367,11 +368,6 @@ def _behind(token: Token) -> Span:
 
 def _shown(token: Token) -> str:
     return clip(token.text, 40)
-
-
-def _missing_operand(tokens: Sequence[Token], start: int, at: int, span: Span) -> Problem:
-    last = tokens[at - 1]
-    return codes.missing_operand(span, Place(last.span, "before"), after=_shown(last))
 
 
 def _role(before: Token) -> str:

@@ -4,12 +4,16 @@ from dataclasses import dataclass
 
 from lark import UnexpectedToken
 
+from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems
 from ruleengine.source import Source, Span
 from ruleengine.syntax import language, mistakes, nodes
-from ruleengine.syntax.nesting import LATER_STATEMENTS, STATEMENTS, begins_statement, is_statement_word
+from ruleengine.syntax.nesting import STATEMENTS, begins_statement, is_statement_word
 from ruleengine.syntax.scan import Scan, scan
 from ruleengine.syntax.token import END, Token
+
+MAX_PROBLEMS = 200
+"""Behind so many, reading a file stops: it is probably no rule file at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,11 @@ def parse(source: Source) -> Parsed:
     scanned = scan(source)
     statements = _Statements(scanned).read()
     file = nodes.File(Span(source, 0, len(source.text)), tuple(statements))
-    return Parsed(file, scanned.comments, tuple(Problems(scanned.reading.problems)))
+    problems = list(Problems(scanned.reading.problems))
+    if len(problems) > MAX_PROBLEMS:
+        last = problems[MAX_PROBLEMS - 1]
+        problems[MAX_PROBLEMS:] = [codes.too_many_mistakes(last.span, most=MAX_PROBLEMS)]
+    return Parsed(file, scanned.comments, tuple(problems))
 
 
 class _Statements:
@@ -43,7 +51,7 @@ class _Statements:
 
     def read(self) -> list[nodes.Statement]:
         at = 0
-        while at < len(self.tokens):
+        while at < len(self.tokens) and len(self.problems) <= MAX_PROBLEMS:
             at = self._statement(at)
         return self.found
 
@@ -109,12 +117,10 @@ class _Statements:
 
 
 def _is_operand(tokens: list[Token], at: int) -> bool:
-    """Whether these may be the words of a condition: `tier loyalty is …` or a column `check >= 5`."""
-    if tokens[at].text in ("tier", "class"):
-        return len(tokens) > at + 2 and tokens[at + 2].text in ("is", "was")
-    if tokens[at].text in LATER_STATEMENTS:
-        return not begins_statement(tokens, at)
-    return False
+    """Whether these may be words of a statement: `tier loyalty is …`, `at ordered_at`."""
+    follower = tokens[at + 2] if at + 2 < len(tokens) else None
+    in_condition = follower is not None and follower.text in ("is", "was")
+    return tokens[at].text == "at" or (tokens[at].text in ("tier", "class") and in_condition)
 
 
 def _terminal(tokens: list[Token], at: int, parser: language.Parser) -> str | None:

@@ -81,19 +81,14 @@ def read_source(path: Path, shown: str | None = None) -> Source | Problem:
         return codes.not_utf8(None, path=name, byte=f"0x{data[error.start]:02X}", line=line, looks=_encoding(data))
 
 
-def _encoding(data: bytes) -> str | None:
+def _encoding(data: bytes) -> str:
     """The encoding that bytes seem to be in."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or data[:200].count(0) > len(data[:200]) // 4:
         return "UTF-16"
-    beyond = re.findall(rb"[\x80-\xff]+", data)
-    try:
-        # In GBK characters are pairs of bytes; in Western text a byte beyond ASCII mostly stands alone.
-        text = data.decode("gbk")
-        if any("\u4e00" <= character <= "\u9fff" for character in text) and any(len(run) > 1 for run in beyond):
-            return "GBK"
-    except UnicodeDecodeError:
-        pass
-    return "Windows-1252" if all(len(run) < 4 for run in beyond) else None
+    beyond = sum(byte > 127 for byte in data)
+    # In GBK common characters are two bytes of these; in Western text a byte beyond ASCII mostly stands alone.
+    common = 2 * len(re.findall(rb"[\xa1-\xd7][\xa1-\xfe]", data))
+    return "GBK" if common > beyond / 2 else "Windows-1252"
 
 
 def _refused(reading: Reading, refusal: Problem) -> Scan:
@@ -123,6 +118,7 @@ def _pattern() -> re.Pattern[str]:
         "|".join(
             (
                 f"(?P<NAME>{of['NAME']})",
+                r"(?P<other_comment>(?<![^\n])[^\S\r\n]*(?://|--)[^\r\n]*)",
                 r"(?P<space>[^\S\r\n]+)",
                 f"(?P<QUOTED>{of['QUOTED']})",
                 # Whatever begins like a figure, so that what is wrong with it can be said.
@@ -156,6 +152,11 @@ def _tokens(reading: Reading, comments: list[Span]) -> Iterator[Token]:
         start, end = match.span()
         if kind == "COMMENT":
             comments.append(Span(source, start, end))
+            continue
+        if kind == "other_comment":
+            at = end - len(match.group().lstrip())
+            sign = Span(source, at, at + 2)
+            reading.problems.append(codes.other_comment(sign, fix=Fix(sign, "#")))
             continue
         if kind == "QUOTED":
             token = Token(kind, text[start:end], start, end, begins_line, reading)
@@ -204,6 +205,8 @@ def _explain(kind: str, text: str, span: Span) -> Problem:
             return _explain_figure(text, span)
         case "unclosed":
             return codes.unclosed_quote(span, quote="”" if text[0] in "“”" else '"')
+        case "foreign" if text == "//":
+            return codes.other_comment(span, fix=Fix(span, "#"))
         case "otherwise_quoted":
             fixed = text[1:-1] if text[0] == "`" else '"' + text[1:-1].replace('"', '""') + '"'
             return codes.other_quotes(span, fix=Fix(span, fixed), quote=text[0])

@@ -1,0 +1,152 @@
+"""Random syntax trees: whatever a rule file can say."""
+
+import unicodedata
+from datetime import date
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ruleengine.source import Source, Span
+from ruleengine.syntax import nodes
+from ruleengine.syntax.build import exact
+from ruleengine.syntax.language import terminal_of_word
+from ruleengine.syntax.mistakes import LATER_WORDS, RESERVED
+from ruleengine.syntax.nesting import LATER_STATEMENTS
+from ruleengine.types import COLUMN_TYPES, ColumnType
+
+SPAN = Span(Source("random.rules", ""), 0, 0)
+
+_NOT_NAMES = set(terminal_of_word()) | LATER_WORDS | LATER_STATEMENTS | RESERVED | {"best"}
+_SEED_NAMES = ["orders", "amount", "monetary_90d", "Größe", "消费金额", "x1", "_", "status", "naïve", "клиент"]
+_CHARACTERS = st.characters(exclude_categories=["C", "Z", "M"], exclude_characters="“”ᅟᅠㅤﾠ")
+
+
+def node(kind: Any, *parts: Any) -> Any:
+    return st.builds(kind, st.just(SPAN), *parts)
+
+
+_words = st.one_of(
+    st.sampled_from(_SEED_NAMES), st.text("abcdefgxyz_ß金é0123", min_size=1, max_size=8).map(lambda t: f"n{t}")
+).map(lambda word: unicodedata.normalize("NFC", word))
+names = node(nodes.Name, _words.filter(lambda word: word not in _NOT_NAMES))
+texts = node(nodes.Text, st.text(st.one_of(_CHARACTERS, st.sampled_from(" \"“”'#\\")), max_size=12))
+days = node(nodes.Day, st.dates(date(1, 1, 1), date(9999, 12, 31)))
+numbers = (
+    st.from_regex(r"(0|[1-9][0-9]{0,5}(_[0-9]{3})?)(\.[0-9]{1,4})?%?", fullmatch=True)
+    .filter(lambda text: text.isascii())
+    .map(lambda text: nodes.Number(SPAN, exact(text), text))
+)
+truths = node(nodes.Truth, st.booleans())
+references = node(nodes.Reference, st.none() | names, names)
+
+windows = st.one_of(
+    node(nodes.LastWindow, st.integers(1, 100), st.sampled_from(["day", "week", "month", "year"]), st.booleans()),
+    node(nodes.CalendarWindow, st.sampled_from(["month", "quarter", "year"]), st.booleans()),
+    node(nodes.RangeWindow, st.dates(), st.dates()),
+)
+
+
+def _atoms(expressions: Any) -> Any:
+    calls = st.builds(
+        nodes.Call,
+        st.just(SPAN),
+        names,
+        st.booleans(),
+        st.lists(expressions, min_size=1, max_size=3).map(tuple),
+        st.none() | expressions,
+    )
+    return st.one_of(numbers, texts, days, truths, references, references, calls, node(nodes.Group, expressions))
+
+
+def _conditions(inner: Any) -> Any:
+    """One more level of expressions, by the precedence of the grammar, around those that stand in parentheses."""
+    atoms = _atoms(inner)
+    windowed = atoms | node(nodes.During, atoms, windows)
+    signed = st.one_of(
+        windowed,
+        windowed,
+        node(nodes.Minus, windowed),
+        node(nodes.Days, st.sampled_from(["since", "until", "until anniversary of"]), windowed),
+    )
+    products = st.one_of(signed, signed, node(nodes.Arithmetic, st.sampled_from("*/"), signed, signed))
+    sums = st.one_of(products, products, node(nodes.Arithmetic, st.sampled_from("+-"), products, products))
+    comparisons = st.one_of(
+        sums,
+        node(nodes.Default, windowed, atoms | node(nodes.Minus, atoms)),
+        node(nodes.Comparison, st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "is", "is not"]), sums, sums),
+        node(nodes.Membership, sums, st.booleans(), names | st.lists(sums, min_size=1, max_size=3).map(tuple)),
+        node(nodes.Between, sums, st.booleans(), sums, sums),
+        node(nodes.Presence, sums, st.booleans()),
+        node(nodes.TextTest, st.sampled_from(["starts with", "ends with", "contains"]), sums, st.booleans(), sums),
+        node(nodes.HasTag, texts),
+        node(nodes.LadderIs, st.sampled_from(["tier", "class"]), names, st.booleans(), st.booleans(), texts),
+    )
+    negations = st.one_of(comparisons, comparisons, node(nodes.Not, comparisons))
+    items = st.lists(negations, min_size=2, max_size=4).map(tuple)
+    junctions = st.one_of(negations, node(nodes.Junction, st.sampled_from(["and", "or"]), items))
+    return st.one_of(junctions, junctions, node(nodes.Conditional, junctions, junctions, junctions))
+
+
+expressions = st.recursive(st.one_of(numbers, texts, references), _conditions, max_leaves=12)
+
+column_types = st.sampled_from(list(COLUMN_TYPES.values())) | st.builds(
+    ColumnType, st.just("decimal"), st.integers(8, 37), st.integers(0, 8)
+)
+columns = st.lists(node(nodes.Column, names, column_types), max_size=6).map(tuple)
+key_types = st.sampled_from([COLUMN_TYPES["text"], COLUMN_TYPES["integer"]])
+literals = st.one_of(numbers, texts, days, truths, node(nodes.Minus, numbers))
+values = st.lists(literals, min_size=1, max_size=6).map(tuple)
+
+
+def _let(name: Any, label: Any, first: Any, later: Any) -> nodes.LetStatement:
+    steps = (nodes.ParameterStep(SPAN, first, None), *(nodes.ParameterStep(SPAN, *step) for step in later))
+    return nodes.LetStatement(SPAN, name, label, steps)
+
+
+statements = st.one_of(
+    node(
+        nodes.EntityStatement,
+        names,
+        names,
+        st.booleans(),
+        names,
+        key_types,
+        columns,
+        st.none() | names,
+        st.none() | expressions,
+    ),
+    node(
+        nodes.EventsStatement,
+        names,
+        names,
+        st.just(None),
+        key_types.filter(lambda kind: kind.name == "text"),
+        names,
+        names,
+        st.none() | texts,
+        columns,
+    ),
+    node(nodes.EventsStatement, names, names, names, key_types, names, names, st.none() | texts, columns),
+    st.builds(_let, names, st.none() | texts, values, st.lists(st.tuples(values, days), max_size=3)),
+    node(nodes.MetricStatement, names, st.none() | texts, expressions),
+    node(
+        nodes.TagStatement,
+        texts,
+        st.booleans(),
+        expressions,
+        st.none() | expressions,
+        st.none() | texts,
+        st.none() | texts,
+        st.none() | days,
+    ),
+    node(
+        nodes.LadderStatement,
+        st.sampled_from(["tier", "class"]),
+        names,
+        st.booleans(),
+        st.lists(node(nodes.Level, texts, expressions), min_size=1, max_size=4).map(tuple),
+        st.none() | texts,
+    ),
+)
+
+comments = st.text(st.one_of(_CHARACTERS, st.sampled_from(' "')), max_size=10).map(lambda text: f"#{text}".rstrip())
