@@ -146,7 +146,7 @@ def run(
     else:
         if report.warnings:
             click.echo(shared.shown_as_text(report.warnings, shared.coloured(ctx, sys.stderr)), err=True)
-        for line in runs.run(report, terminal.of_stream()):
+        for line in runs.run(report, ruleset, terminal.of_stream()):
             click.echo(line)
     ctx.exit(HELD if report.outcome == "held" else GOOD)
 

@@ -1,13 +1,15 @@
 """What a run did, as text for people."""
 
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 from ruleengine.cli.terminal import Terminal, counted, plain
 from ruleengine.cli.versions import HASH, movement, sizes
 from ruleengine.verbs.run import LeftOut, RunReport
 
 
-def run(report: RunReport, terminal: Terminal) -> Iterator[str]:
+def run(report: RunReport, ruleset: Path, terminal: Terminal) -> Iterator[str]:
     yield terminal.dot.join(
         (
             terminal.bold(plain(report.ruleset)),
@@ -22,7 +24,8 @@ def run(report: RunReport, terminal: Terminal) -> Iterator[str]:
     for reason in report.reasons:
         yield f"  {terminal.no} {plain(reason)}"
     if report.outcome == "held":
-        yield f'  publish it all the same: ruleengine publish {report.run} --reason "..."'
+        command = f"ruleengine publish {shlex.quote(str(ruleset))} {report.run}"
+        yield f'  publish it all the same: {command} --reason "..."'
     yield ""
     yield from sizes(report.counts, terminal, report.movement)
     yield ""

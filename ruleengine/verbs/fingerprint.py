@@ -25,7 +25,7 @@ class Fingerprint:
         """ProblemError where a file is not as it was: a run must not see two states of its data."""
         for path, look in self.files.items():
             if _look(path) != look:
-                raise NotUsableError(codes.source_changed(None, file=str(path)))
+                raise NotUsableError(codes.data_changed(None, file=str(path)))
 
 
 def take(sources: Mapping[str, tuple[Binding, Sequence[Path]]]) -> Fingerprint:

@@ -329,7 +329,7 @@ def test_a_source_that_changes_during_the_run_is_an_error(
     answer = ask("run", published, "--as-of", DAY)
 
     assert answer.code == 5
-    assert "error[source-changed]" in answer.err
+    assert "error[data-changed]" in answer.err
     assert ask("versions", published, "--format", "json").json["current"] == 1
 
 

@@ -30,12 +30,14 @@ def write(block: re.Match[str]) -> None:
 
 
 def said(commands: str) -> str:
-    """What the last of some commands writes to standard error."""
+    """The problems that the last of some commands tells: `check` on standard output, all others on standard error."""
     answer = ""
     for line in commands.splitlines():
         name, *arguments = shlex.split(line.removeprefix("$ "))
         assert name == "ruleengine"
-        answer = CliRunner().invoke(program, arguments).stderr
+        result = CliRunner().invoke(program, arguments)
+        verdict = result.stdout.splitlines(keepends=True)
+        answer = "".join(verdict[:-2]) if arguments[0] == "check" and len(verdict) > 2 else result.stderr
     return answer
 
 
