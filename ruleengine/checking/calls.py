@@ -12,7 +12,8 @@ from ruleengine.checking.scope import near, word
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Word
 from ruleengine.functions.aggregates import AGGREGATE_NAMES, AGGREGATES, AggregateFunction, Argument, Result, aggregate
-from ruleengine.functions.scalars import POPULATION_NAMES, SCALARS
+from ruleengine.functions.rankings import RANKINGS
+from ruleengine.functions.scalars import SCALARS
 from ruleengine.syntax import nodes
 from ruleengine.syntax.format import format_expression
 from ruleengine.types import BOOLEAN, COUNT, DATE, DAYS, DOUBLE, MAX_DIGITS, MAX_SCALE, Kind, Type, common, exact
@@ -38,10 +39,7 @@ def call(typing: "Typing", node: nodes.Call, context: Context) -> Made:
         return _aggregate(typing, node, context)
     if name in SCALARS:
         return _scalar(typing, node, context)
-    if name in POPULATION_NAMES:
-        typing.problems.add(codes.not_yet(node.function.span, word=name))
-        return None
-    known = [*AGGREGATE_NAMES, *SCALARS, *POPULATION_NAMES]
+    known = [*AGGREGATE_NAMES, *SCALARS, *RANKINGS]
     typing.problems.add(codes.unknown_function(node.function.span, name=name, near=near(name, known)))
     return None
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal
 
 from ruleengine.functions.aggregates import Aggregation
+from ruleengine.functions.rankings import RankingFunction
 from ruleengine.source import Span
 from ruleengine.types import Type
 
@@ -187,6 +188,50 @@ class Days(Typed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking(Typed):
+    """A function of the whole population; always the whole expression of a metric instance.
+
+    Customers whose value is missing, or for whom `among` is not TRUE, or whose `within` is missing, have no answer and
+    are not counted.
+    """
+
+    function: RankingFunction
+    value: "Expression"
+    lowest: bool
+    """Whether the lowest value is the best one; without it the highest is."""
+    buckets: int = 0
+    """Of NTILE."""
+    limit: int | Decimal = 0
+    """Of TOP: a number of customers, or a share of them."""
+    within: "Expression | None" = None
+    among: "Expression | None" = None
+    split: bool = False
+    """Whether equal values may get different answers, in the order of keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points(Typed):
+    """A score: the points of every line that is TRUE."""
+
+    lines: "tuple[ScoreLine, ...]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreLine(Typed):
+    points: int | Decimal
+    when: "Expression"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample(Typed):
+    """TRUE for a share of all keys, by a hash of key and salt: always the same ones, whatever else there is."""
+
+    key: "Expression"
+    share: Decimal
+    salt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HasTag(Typed):
     """Whether the same run gives the tag; never unknown."""
 
@@ -222,6 +267,10 @@ Expression = (
     | Default
     | Scalar
     | Days
+    | Ranking
+    | Points
+    | ScoreLine
+    | Sample
     | HasTag
     | LadderIs
 )

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ruleengine.checking import expressions as checked
+from ruleengine.checking import rankings
 from ruleengine.checking.context import Context
 from ruleengine.checking.ruleset import Metric
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Place
 from ruleengine.source import Span
+from ruleengine.syntax import nodes
 
 if TYPE_CHECKING:
     from ruleengine.checking.typing import Typing
@@ -22,6 +24,8 @@ class Traits:
     """Whether an event aggregate stands beneath it."""
     window: Span | None
     """Where a window of its own, or of one beneath it, is declared."""
+    whole: bool
+    """Whether a score or a function of the population is part of it: these take no window."""
 
 
 class MetricBook:
@@ -32,6 +36,7 @@ class MetricBook:
         self._typing = typing
         self._made: dict[tuple[str, checked.Window | None], Metric | None] = {}
         self._making: list[str] = []
+        self._traits: dict[str, Traits] = {}
 
     def instance(self, declared: str, window: checked.Window | None, window_text: str) -> Metric | None:
         """A declared metric through a window; None where its definition has problems of its own.
@@ -54,7 +59,7 @@ class MetricBook:
             return None
         self._making.append(declared)
         context = Context(place="metric", window=window, window_text=window_text)
-        expression = self._typing.expression(statement.expression, context)
+        expression = self._defined(statement, context)
         self._making.pop()
         metric = None
         if expression is not None:
@@ -69,31 +74,49 @@ class MetricBook:
         self._made[key] = metric
         return metric
 
-    def unnamed(self, name: str, aggregate: checked.Aggregate) -> Metric:
-        """The instance of an aggregate that a rule reads without a name."""
-        metric = Metric(name=name, declared=None, label=None, expression=aggregate, span=aggregate.span)
+    def _defined(
+        self, statement: nodes.MetricStatement | nodes.ScoreStatement, context: Context
+    ) -> checked.Expression | None:
+        if isinstance(statement, nodes.ScoreStatement):
+            return rankings.score(self._typing, statement, context)
+        node = statement.expression
+        if isinstance(node, nodes.Call | nodes.Top) and rankings.is_ranking(node):
+            return rankings.ranking(self._typing, node, context)
+        return self._typing.expression(node, context)
+
+    def unnamed(self, name: str, expression: checked.Aggregate | checked.Ranking) -> Metric:
+        """The instance of an aggregate, or of a function of the population, that has no name of its own."""
+        metric = Metric(name=name, declared=None, label=None, expression=expression, span=expression.span)
         return self.instances.setdefault(name, metric)
 
     def traits(self, declared: str) -> Traits:
         metric = self._made.get((declared, None))
         if metric is None:
-            return Traits(events=False, window=None)
-        return self._traits(metric.expression)
+            return Traits(events=False, window=None, whole=False)
+        return self._traits_of(metric)
 
-    def _traits(self, expression: checked.Expression) -> Traits:
-        events, window = False, None
+    def _traits_of(self, metric: Metric) -> Traits:
+        if metric.name not in self._traits:
+            self._traits[metric.name] = self._look(metric.expression)
+        return self._traits[metric.name]
+
+    def _look(self, expression: checked.Expression) -> Traits:
+        events, window, whole = False, None, False
         for part in checked.walk(expression):
             if isinstance(part, checked.Aggregate):
                 events = True
                 window = window or (part.span if part.window is not None else None)
+            elif isinstance(part, checked.Ranking | checked.Points):
+                whole = True
             elif isinstance(part, checked.MetricValue):
-                inner = self._traits(self.instances[part.metric].expression)
+                inner = self._traits_of(self.instances[part.metric])
                 events = events or inner.events
                 window = window or (part.span if inner.window is not None else None)
-        return Traits(events, window)
+                whole = whole or inner.whole
+        return Traits(events, window, whole)
 
     def reads_events(self, expression: checked.Expression) -> bool:
-        return self._traits(expression).events
+        return self._look(expression).events
 
 
 def instance_name(declared: str, window: checked.Window | None, window_text: str) -> str:

@@ -73,6 +73,9 @@ def _metric(
     if plain is None:
         return None
     traits = typing.book.traits(declared)
+    if traits.whole and (window is not None or context.window is not None):
+        typing.problems.add(codes.nothing_to_window(span, Place(plain.span, "declared-here"), name=text))
+        return None
     window_text = "" if window is None else text
     if context.window is not None:
         if window is not None or traits.window is not None:

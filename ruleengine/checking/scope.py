@@ -51,7 +51,7 @@ class Scope:
     entity_statement: nodes.EntityStatement | None = None
     events: dict[str, Events] = field(default_factory=dict)
     parameters: dict[str, nodes.LetStatement] = field(default_factory=dict)
-    metrics: dict[str, nodes.MetricStatement] = field(default_factory=dict)
+    metrics: dict[str, nodes.MetricStatement | nodes.ScoreStatement] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     """Label to the name of its metric or parameter."""
     tags: dict[str, nodes.TagStatement] = field(default_factory=dict)
@@ -111,7 +111,7 @@ def declare(files: Iterable[nodes.File], problems: Problems) -> Scope:
                     scope.parameters[name.text] = statement
                 if label and claim(values, label.value, label):
                     scope.labels[label.value] = name.text
-            case nodes.MetricStatement(name=name, label=label):
+            case nodes.MetricStatement(name=name, label=label) | nodes.ScoreStatement(name=name, label=label):
                 if claim(values, name.text, name):
                     scope.metrics[name.text] = statement
                 if label and label.value != name.text and claim(values, label.value, label):

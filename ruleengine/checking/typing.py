@@ -3,7 +3,7 @@
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
-from ruleengine.checking import calls, naming, windowing
+from ruleengine.checking import calls, naming, rankings, windowing
 from ruleengine.checking import expressions as checked
 from ruleengine.checking.context import Context, Made
 from ruleengine.checking.metrics import MetricBook
@@ -13,6 +13,7 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Fix, Place, Problems, Word
 from ruleengine.source import Span
 from ruleengine.syntax import nodes
+from ruleengine.syntax.format import format_expression
 from ruleengine.types import (
     BOOLEAN,
     DATE,
@@ -117,7 +118,7 @@ class Typing:
             case nodes.Default():
                 return self._default(node, context)
             case nodes.Call():
-                return calls.call(self, node, context)
+                return self._ranked(node, context) if rankings.is_ranking(node) else calls.call(self, node, context)
             case nodes.Days(span=span, direction=direction, operand=operand):
                 made = self.value(operand, context)
                 if made is None:
@@ -127,6 +128,10 @@ class Typing:
                     self.problems.add(codes.not_a_date(operand.span, operator=asked, type=word(made.type.kind)))
                     return None
                 return checked.Days(type=DAYS, nullable=made.nullable, direction=direction, operand=made, span=span)
+            case nodes.Top():
+                return self._ranked(node, context)
+            case nodes.Sample():
+                return rankings.sample(self, node, context)
             case nodes.HasTag() | nodes.LadderIs():
                 return naming.rule_reference(self, node, context)
 
@@ -370,6 +375,14 @@ class Typing:
         """What stands before `is known` among conditions joined by `and`, before `is missing` among those by `or`."""
         tested = (item.operand for item in items if isinstance(item, nodes.Presence) and item.known is known)
         return {made for operand in tested if (made := self.value(operand, context)) is not None}
+
+    def _ranked(self, node: nodes.Call | nodes.Top, context: Context) -> Made:
+        """A function of the population among other things: a metric instance of its own."""
+        made = rankings.ranking(self, node, context)
+        if made is None:
+            return None
+        metric = self.book.unnamed(format_expression(node), made)
+        return checked.MetricValue(type=made.type, nullable=made.nullable, metric=metric.name, span=node.span)
 
     def _default(self, node: nodes.Default, context: Context) -> Made:
         operand, value = self.value(node.operand, context), self.value(node.value, context)

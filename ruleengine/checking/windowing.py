@@ -36,7 +36,8 @@ def during(typing: "Typing", node: nodes.During, context: Context) -> Made:
             windowed = typing.scope.windowed(name.text)
             metric = windowed[0] if windowed else typing.scope.metric(name.text)
             if metric is not None:
-                if typing.book.instance(metric, None, "") and not typing.book.traits(metric).events:
+                counts = typing.book.traits(metric).events if typing.book.instance(metric, None, "") else True
+                if not counts:
                     typing.used.add(metric)
                     typing.problems.add(codes.nothing_to_window(operand.span, name=name.text))
                     return None

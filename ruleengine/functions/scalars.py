@@ -1,4 +1,4 @@
-"""Functions of one row's values, and the names of those of the whole population."""
+"""Functions of one row's values."""
 
 from dataclasses import dataclass
 
@@ -24,5 +24,3 @@ SCALARS = {
         ScalarFunction("greatest", 2, None, "The largest; missing if one is."),
     )
 }
-
-POPULATION_NAMES = frozenset({"rank", "quartile", "quintile", "decile", "ntile", "percentile", "cumulative_share"})

@@ -243,6 +243,8 @@ def _layers(
     layers: list[list[MetricColumn]] = []
     for metric in metrics:  # each after those it reads
         depth = max((depths[name] + 1 for name in _beneath(metric)), default=0)
+        if isinstance(metric.expression, checked.Ranking):
+            depth = max(depth, 1)  # it needs everybody's values beside each other
         depths[metric.name] = depth
         while len(layers) <= depth:
             layers.append([])

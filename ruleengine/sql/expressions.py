@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from math import ceil
 from typing import Protocol, assert_never
 
 from sqlglot import exp
@@ -87,6 +88,12 @@ class Lowering:
                 return self._scalar(node)
             case checked.Days():
                 return self._days(node)
+            case checked.Points(lines=lines, type=type):
+                return self._points(lines, type)
+            case checked.Sample():
+                return self._sample(node)
+            case checked.Ranking() | checked.ScoreLine():
+                raise AssertionError(f"never stands in an expression: {node}")
             case _:
                 assert_never(node)
 
@@ -198,6 +205,25 @@ class Lowering:
                 return made if type.kind is Kind.DOUBLE else build.cast(made, exact_type(type.digits, type.scale))
             case _:
                 assert_never(node.function)
+
+    def _points(self, lines: tuple[checked.ScoreLine, ...], type: Type) -> exp.Expression:
+        """The points of the lines that are TRUE, added up flat."""
+        total: exp.Expression | None = None
+        for line in lines:
+            points = build.cast(build.constant(line.points), exact_type(type.digits, type.scale))
+            none = build.cast(build.number(0), exact_type(type.digits, type.scale))
+            part = build.case((self.lower(line.when), points), otherwise=none)
+            total = part if total is None else exp.Add(this=total, expression=part)
+        assert total is not None
+        return build.cast(total, exact_type(type.digits, type.scale))
+
+    def _sample(self, node: checked.Sample) -> exp.Expression:
+        """The first 8 hex digits of SHA-256(key | salt), as a number, are below the share of 2^32."""
+        salted = build.call("concat", build.cast(self.lower(node.key), "VARCHAR"), build.text("|" + node.salt))
+        digits = build.call("left", build.call("sha256", salted), build.number(8))
+        number = build.cast(build.call("concat", build.text("0x"), digits), "BIGINT")
+        # A whole number n is below x exactly where it is below x rounded up.
+        return exp.LT(this=number, expression=build.number(ceil(node.share * 2**32)))
 
     # -- the rest -----------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from ruleengine.planning.plan import Days, MetricColumn, Plan
 from ruleengine.sql import build
 from ruleengine.sql.answers import Answers, FrameLeaves, spoken
 from ruleengine.sql.expressions import Lowering
+from ruleengine.sql.ranks import rank, ranking_scans
 from ruleengine.sql.scans import Clock, EventCounts, Scans, source_relation
 
 
@@ -155,10 +156,20 @@ class _Emitter:
         for depth, layer in enumerate(layers[1:], 1):
             previous = f"metrics {depth}"
             ctes.append((previous, select))
-            select = exp.Select(expressions=[exp.Star()])
-            for metric in layer:
-                select = select.select(self._metric(self.frame, metric), copy=False)
+            select = exp.Select(expressions=[exp.Column(this=exp.Star(), table=build.name(previous))])
             select = select.from_(build.table(previous), copy=False)
+            for number, ranked in enumerate(ranking_scans(layer), 1):
+                ranks = f"ranks {depth}.{number}"
+                ctes.append((ranks, rank(self.frame, previous, ranked)))
+                on = exp.EQ(this=build.column("customer", ranks), expression=build.column("customer", previous))
+                select = select.join(build.table(ranks), on=on, join_type="left", copy=False)
+                for metric in ranked:
+                    made = build.named(build.column(metric.column, ranks), metric.column)
+                    spanned = build.comment(made, str(metric.metric.expression.span))
+                    select = select.select(spanned, copy=False)
+            for metric in layer:
+                if not isinstance(metric.metric.expression, checked.Ranking):
+                    select = select.select(self._metric(self.frame, metric), copy=False)
         for name, query in ctes:
             select = select.with_(build.name(name), as_=query, copy=False)
         return Statement(name="metrics", purpose="Every metric that a rule reads", tree=_create("metrics", select))

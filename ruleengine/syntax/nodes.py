@@ -191,13 +191,45 @@ class Default(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Modifiers(Node):
+    """`lowest best within country ties split among frequency > 0`: how a function of the population ranks."""
+
+    lowest: bool
+    within: "Expression | None"
+    split: bool
+    among: "Expression | None"
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Node):
-    """`sum(orders.amount where status = "paid")`, `count(distinct orders.category)`, `round(x, 2)`."""
+    """`sum(orders.amount where status = "paid")`, `count(distinct orders.category)`, `round(x, 2)`,
+    `quintile(recency lowest best)`."""
 
     function: Name
     distinct: bool
     arguments: "tuple[Expression, ...]"
     where: "Expression | None"
+    modifiers: Modifiers | None = None
+    """None where none is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Top(Node):
+    """`top 500 by spend`, `bottom 10% by spend among (frequency > 0)`."""
+
+    bottom: bool
+    amount: Number
+    """A number of customers, or a share of them where its text ends in %."""
+    value: "Expression"
+    modifiers: Modifiers | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Node):
+    """`sample 10% "spring-2027"`."""
+
+    share: Number
+    salt: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +340,23 @@ class MetricStatement(Node):
     name: Name
     label: Text | None
     expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLine(Node):
+    """`add -20 when recency > 180`."""
+
+    points: Number | Minus
+    when: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreStatement(Node):
+    """Additive points; a metric that is 0 when nothing applies."""
+
+    name: Name
+    label: Text | None
+    lines: tuple[ScoreLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
