@@ -260,10 +260,14 @@ class _Mistake:
         lower = self.token.text.lower()
         if lower in possible:
             return lower
+        if _SYNONYMS.get(lower) in possible:
+            return _SYNONYMS[lower]
         return None if lower in language.terminal_of_word() else nearest(lower, possible)
 
     def _operand(self) -> Problem | None:
         token, before = self.token, self.before
+        if token.text == "where" and before.type == "CLOSE":
+            return codes.where_outside(token.span, Place(before.span, "before-this"))
         reserved = before.type in ("TIER", "CLASS", "HAS", "DAYS") and self.at - 1 > self.start
         if reserved and self.tokens[self.at - 2].type != "DRAFT" and not _is_word(token):
             return codes.reserved_word(before.span, word=before.text)
@@ -309,6 +313,9 @@ class _Mistake:
         recent = self.tokens[max(self.start, self.at - 4) : self.at]
         return any(token.type == "DEFAULT" for token in recent)
 
+
+_SYNONYMS = {"else": "otherwise", "otherwise": "else", "if": "when", "where": "when", "except": "unless"}
+"""Words of the language, and others, that are taken for one another."""
 
 _SPOKEN = {
     "greater": ">",

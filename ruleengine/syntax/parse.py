@@ -63,6 +63,7 @@ class _Statements:
             return self._next_statement(start)
         parser = language.Parser()
         at = start
+        found = len(self.problems)
         while at < len(self.tokens):
             token = self.tokens[at]
             if at > start and begins_statement(self.tokens, at):
@@ -71,13 +72,14 @@ class _Statements:
             if terminal is None and self._may_begin(at) and END in parser.choices():
                 break
             if terminal is None or not parser.feed(token.read_as(terminal)):
-                self.problems.append(mistakes.explain(self.tokens, start, at, self._expected(start, at)))
+                # What was wrong with its parts may only have been so because of this.
+                self.problems[found:] = [mistakes.explain(self.tokens, start, at, self._expected(start, at))]
                 return self._next_statement(start, at)
             at += 1
         try:
             statement = parser.end()
         except UnexpectedToken:
-            self.problems.append(mistakes.explain_end(self.tokens, start, at, self._expected(start, at)))
+            self.problems[found:] = [mistakes.explain_end(self.tokens, start, at, self._expected(start, at))]
         else:
             if statement is not None:
                 self.found.append(statement)
