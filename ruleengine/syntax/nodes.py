@@ -246,6 +246,26 @@ class HasTag(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class HadTag(Node):
+    """`had tag "A"`, `had tag "A" within 90 days`: published history, before this run."""
+
+    tag: Text
+    within_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LadderWas(Node):
+    """`tier loyalty was at least "Gold" within 180 days`: published history, before this run."""
+
+    kind: Literal["tier", "class"]
+    ladder: Name
+    negated: bool
+    at_least: bool
+    value: Text
+    within_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class LadderIs(Node):
     """`tier loyalty is at least "Gold"`, `class lifecycle is not "New"`."""
 
@@ -360,6 +380,23 @@ class ScoreStatement(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Duration(Node):
+    """A length of time: `14 days`, `12 months`."""
+
+    count: int
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Limit(Node):
+    """`limit 500 by monetary_12m`, `limit 500 by lowest recency`."""
+
+    count: int
+    lowest: bool
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class TagStatement(Node):
     name: Text
     draft: bool
@@ -368,12 +405,51 @@ class TagStatement(Node):
     because: Text | None
     owner: Text | None
     review_by: Day | None
+    formerly: tuple[Text, ...] = ()
+    until: Expression | None = None
+    keep_for: Duration | None = None
+    if_unknown_keep: bool = False
+    limit: Limit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManualTagStatement(Node):
+    """`manual tag "Do not contact" expires after 1 year`: set by people."""
+
+    name: Text
+    formerly: tuple[Text, ...]
+    expires_after: Duration | None
+
+
+@dataclass(frozen=True, slots=True)
+class ManualTierStatement(Node):
+    """`manual tier loyalty expires after 90 days`: people may set a level."""
+
+    tier: Name
+    expires_after: Duration | None
+
+
+@dataclass(frozen=True, slots=True)
+class AtMostOneStatement(Node):
+    """`at most one of "VIP", "Sleeping VIP"`: the first listed wins."""
+
+    tags: tuple[Text, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Level(Node):
     value: Text
     when: Expression
+    formerly: tuple[Text, ...] = ()
+    keep_while: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review(Node):
+    """`review daily|monthly|quarterly|yearly`, or `review on anniversary of vip_since`."""
+
+    every: Literal["day", "month", "quarter", "year", "anniversary"]
+    anniversary_of: Name | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +461,144 @@ class LadderStatement(Node):
     draft: bool
     levels: tuple[Level, ...]
     otherwise: Text | None
+    hold: Duration | None = None
+    grace: Duration | None = None
+    fall: Literal["to earned", "one level at a time", "never"] | None = None
+    """None where nothing is written: to the level that is earned."""
+    review: Review | None = None
+    """None where nothing is written: daily."""
+
+
+# -- checks -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionCheck(Node):
+    """`check orders.amount >= 0 for at least 99.9%`; without a share all rows must meet it."""
+
+    condition: Expression
+    at_least: Number | None
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueCheck(Node):
+    """`check orders.order_id is unique`."""
+
+    column: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class FreshCheck(Node):
+    """`check orders is fresh within 2 days`."""
+
+    source: Name
+    within: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class ExistsCheck(Node):
+    """`check orders.customer_id exists in customers for at least 99%`."""
+
+    column: Reference
+    other: Name
+    at_least: Number | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleName(Node):
+    """`tag "VIP"`, `tier loyalty`, `class lifecycle` as checks and examples name them."""
+
+    kind: Literal["tag", "tier", "class"]
+    name: Name | Text
+
+
+@dataclass(frozen=True, slots=True)
+class CoversCheck(Node):
+    """`check tag "VIP" covers 0.5% to 10%`; of a ladder with a value: `check tier loyalty "Gold" covers …`."""
+
+    rule: RuleName
+    value: Text | None
+    low: Number
+    high: Number
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesCheck(Node):
+    """`check tier loyalty changes at most 20%`."""
+
+    rule: RuleName
+    at_most: Number
+
+
+@dataclass(frozen=True, slots=True)
+class NeverMovesCheck(Node):
+    """`check class lifecycle never moves "Churned" to "New"`."""
+
+    rule: RuleName
+    old: Text
+    new: Text
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStatement(Node):
+    check: ConditionCheck | UniqueCheck | FreshCheck | ExistsCheck | CoversCheck | ChangesCheck | NeverMovesCheck
+    otherwise: Literal["fail", "warn"]
+    """`else fail`, also where nothing is written; `else warn`."""
+
+
+# -- examples -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GivenValue(Node):
+    """`monetary_90d = 12_000`, `country is missing`: a metric, attribute or parameter."""
+
+    name: Reference
+    value: Expression | None
+    """A literal; None: missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenTable(Node):
+    """Rows of an events source: a header line and lines of cells between `|`; an empty cell is missing."""
+
+    source: Name
+    columns: tuple[Name, ...]
+    rows: tuple[tuple[Text, ...], ...]
+    """The cells as written, without the blanks around them."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenHistory(Node):
+    """`tag "X"`, `tag "X" since 2026-01-01`, `tier loyalty was "Gold" since 2026-01-01`."""
+
+    rule: RuleName
+    value: Text | None
+    since: Day | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation(Node):
+    """`tag "VIP"`, `no tag "VIP"`, `unknown tag "VIP"`, `tier loyalty "Gold"`, `no tier loyalty`."""
+
+    rule: RuleName
+    wanted: Literal["given", "no", "unknown"]
+    value: Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleStatement(Node):
+    name: Text
+    as_of: Day | None
+    givens: tuple[GivenValue | GivenTable | GivenHistory, ...]
+    expectations: tuple[Expectation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UseStatement(Node):
+    """`use "std/rfm"`: another rule file, shipped or relative."""
+
+    path: Text
 
 
 Statement = EntityStatement | EventsStatement | LetStatement | MetricStatement | TagStatement | LadderStatement
