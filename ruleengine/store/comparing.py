@@ -124,8 +124,5 @@ def compare(duck: duckdb.DuckDBPyConnection, new: str, old: str, names: Names) -
 
 def clear(duck: duckdb.DuckDBPyConnection) -> None:
     """Drop what comparing and staging left behind."""
-    left = duck.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE temporary AND starts_with(table_name, 'store_')"
-    ).fetchall()
-    for (table,) in left:
-        duck.execute(f"DROP TABLE {table}")
+    for table in ("names", "levels", "new", "changed", "moves", "folded", "state", "kept", "salts"):
+        duck.execute(f"DROP TABLE IF EXISTS temp.store_{table}")

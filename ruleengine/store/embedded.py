@@ -267,7 +267,8 @@ class EmbeddedStore:
             for number in (a, b):
                 self._ledger.version(connection, number)
             old, new = (
-                state.of_version(duck, connection, self._folder, number, names, key_type=key_type) for number in (a, b)
+                state.of_version(duck, connection, self._folder, number, names, key_type=key_type, table=table)
+                for table, number in (("store_old", a), ("store_new", b))
             )
             comparison, rows = archive.diff(duck, old, new, names)
             return Diff(a=a, b=b, movement=comparison.movement, rows=rows)

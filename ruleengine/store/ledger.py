@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +340,10 @@ def add_names(connection: sqlite3.Connection, all_names: Names) -> None:
             "INSERT OR IGNORE INTO levels VALUES (?, ?, ?)",
             [(name.id, position, value) for position, value in enumerate(name.values, 1)],
         )
+
+
+def text_of(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
 
 
 @contextmanager

@@ -21,13 +21,13 @@ def of_version(
     *,
     key_type: str,
     only: Key | None = None,
+    table: str = "store_folded",
 ) -> str:
     """The state of a version as a relation; of one customer only, where one is named. Needs `store_names` and
     `store_levels`, and leaves a table behind where it has to fold."""
     shape = Shape.of(names)
     if number is None:
         return nobody(key_type, shape)
-    table = f"store_folded_{number}"
     steps: list[str] = []
     while True:
         row = ledger.execute(

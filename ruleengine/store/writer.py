@@ -15,11 +15,12 @@ import duckdb
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.planning.layout import Layout
-from ruleengine.store import archive, canonical, changes, documents, ledger, staging, state, sweeping, versions
+from ruleengine.store import archive, canonical, changes, ledger, publishing, staging, state, sweeping, versions
 from ruleengine.store.comparing import clear, compare, name_tables
 from ruleengine.store.files import Folder, copy, whole
-from ruleengine.store.ledger import Ledger, transaction, update_run
+from ruleengine.store.ledger import Ledger, text_of, transaction, update_run
 from ruleengine.store.names import Names
+from ruleengine.store.publishing import SERIAL_STEP, Publication
 from ruleengine.store.records import (
     Delta,
     Identity,
@@ -33,8 +34,6 @@ from ruleengine.store.records import (
 from ruleengine.store.refusals import RefusedError, detached, no_version, unusable
 from ruleengine.store.relations import Shape, holdings, read, widened
 from ruleengine.store.steps import reach
-
-SERIAL_STEP = 1 << 20  # Leaves room for small writes that come while a run is under way.
 
 
 class EmbeddedWriter:
@@ -106,7 +105,7 @@ class EmbeddedWriter:
                     kind,
                     run.state,
                     run.actor,
-                    _text(started),
+                    text_of(started),
                     versions.run_header_text(header),
                     base,
                 ),
@@ -136,7 +135,7 @@ class EmbeddedWriter:
                 self._ledger,
                 run_id,
                 state=to,
-                finished_at=_text(self._now()),
+                finished_at=text_of(self._now()),
                 reasons=canonical.dump(list(reasons)),
                 **fields,
             )
@@ -279,7 +278,8 @@ class EmbeddedWriter:
         names = ledger.names(self._ledger)
         duck = duckdb.connect()
         name_tables(duck, names)
-        comparison = compare(duck, self._state(duck, target, names), self._state(duck, current, names), names)
+        back = self._state(duck, target, names, table="store_new")
+        comparison = compare(duck, back, self._state(duck, current, names), names)
         was = self._ledger.execute(
             "SELECT v.has_state, v.has_values, r.value_columns, r.staged FROM versions v "
             "JOIN runs r ON r.id = v.run WHERE v.number = ?",
@@ -296,15 +296,15 @@ class EmbeddedWriter:
         else:
             shape = Shape.of(names)
             with whole(self._folder.state(run.id)) as path:
-                state.write(duck, self._state(duck, target, names), path)
+                state.write(duck, back, path)
         staged_run = replace(run, counts=target.counts, movement=comparison.movement)
         relation = widened(read(self._folder.state(run.id)), shape, Shape.of(names))
         duck.execute(
             f"CREATE OR REPLACE TEMP TABLE store_state AS SELECT * FROM {relation} "
             f"WHERE customer IN (SELECT customer FROM store_moves)"
         )
-        back = changes.of_rollback(holdings("store_state", names))
-        self._finish_staging(staged_run, duck, names, back, shape)
+        restored = changes.of_rollback(holdings("store_state", names))
+        self._finish_staging(staged_run, duck, names, restored, shape)
         return self._publish(run.id, reason)
 
     def _publish(self, run_id: str, reason: str | None) -> Version:
@@ -324,13 +324,23 @@ class EmbeddedWriter:
             staged = self._seal(run, duck, read(path), changes.again(path), shape)
             with transaction(self._ledger):
                 update_run(self._ledger, run.id, staged=versions.staged_text(staged))
+        publication = Publication(
+            run=run,
+            staged=staged,
+            number=number,
+            current=current,
+            reason=reason,
+            actor=self._actor,
+            identity=self._identity,
+        )
         serial = None
         if not run.detached:
             pointer = ledger.pointer(self._ledger)
             serial = SERIAL_STEP + (pointer["serial"] if pointer else 0)
-            self._serve(run, duck, names, staged, serial, first=pointer is None)
+            publishing.serve(self._ledger, self._folder, duck, publication, names, serial)
         reach("before-commit")
-        made = self._commit(run, row["report"], staged, number, serial, reason, current)
+        previous = self._version(number - 1) if number > 1 else None
+        made = publishing.commit(self._ledger, self._folder, publication, serial, previous, self._now())
         reach("committed")
         self._begun.pop(run_id, None)
         with contextlib.suppress(sqlite3.Error, duckdb.Error, OSError):
@@ -350,106 +360,6 @@ class EmbeddedWriter:
                 raise RefusedError(codes.run_compared_with_nothing(None, run=run.id))
             raise RefusedError(codes.run_superseded(None, run=run.id, base=run.base))
 
-    def _serve(
-        self,
-        run: Run,
-        duck: duckdb.DuckDBPyConnection,
-        names: Names,
-        staged: versions.StagedFiles,
-        serial: int,
-        first: bool,
-    ) -> None:
-        sweeping.sweep_serving(self._ledger)
-        with transaction(self._ledger):
-            self._ledger.execute("INSERT OR REPLACE INTO meta VALUES ('serving', ?)", (run.id,))
-        reach("serving-begun")
-        # The commit syncs the whole log, these batches included.
-        self._ledger.execute("PRAGMA synchronous = NORMAL")
-        try:
-            documents.write(
-                self._ledger,
-                duck,
-                state=widened(read(self._folder.state(run.id)), Shape(staged.words, staged.ladders), Shape.of(names)),
-                changes=read(self._folder.changes(run.id)),
-                arrivals=None if first else read(self._folder.arrivals(run.id)),
-                names=names,
-                serial=serial,
-            )
-        finally:
-            self._ledger.execute("PRAGMA synchronous = FULL")
-
-    def _commit(
-        self,
-        run: Run,
-        report: str | None,
-        staged: versions.StagedFiles,
-        number: int,
-        serial: int | None,
-        reason: str | None,
-        current: Version | None,
-    ) -> Version:
-        """The commit point: one small transaction."""
-        assert run.counts is not None
-        assert run.movement is not None
-        now = self._now()
-        previous = self._version(number - 1).hash if number > 1 else None
-        header = versions.version_header_text(
-            number=number,
-            run=run,
-            replaces=None if run.detached or current is None else current.number,
-            counts=run.counts,
-            movement=run.movement,
-            report=run.report,
-            reason=reason,
-            actor=self._actor,
-            created_at=now,
-            identity=self._identity,
-            leaf_count=staged.leaves,
-        )
-        made = versions.sealed(header, previous, staged.root)
-        salt_file = self._folder.run_salts(run.id).relative_to(self._folder.root)
-        with transaction(self._ledger):
-            self._ledger.execute(
-                "INSERT INTO versions (number, run, base, detached, serial, as_of, header, previous_hash, root, "
-                "hash, changes, snapshot, has_state, has_values) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)",
-                (
-                    number,
-                    run.id,
-                    run.base,
-                    int(run.detached),
-                    serial,
-                    run.header.as_of.isoformat(),
-                    header,
-                    previous,
-                    staged.root,
-                    made.hash,
-                    staged.leaves,
-                    int(sweeping.is_snapshot(self._ledger, run, staged.leaves)),
-                    int(self._folder.values(run.id).exists()),
-                ),
-            )
-            self._ledger.execute("INSERT INTO salt_pieces VALUES (?)", (str(salt_file),))
-            if serial is not None:
-                if current:
-                    self._ledger.execute(
-                        "UPDATE versions SET superseded_at = ? WHERE number = ?",
-                        (self._clock(), current.number),
-                    )
-                self._ledger.execute(
-                    "INSERT INTO pointer VALUES (1, :version, :serial, :serial) "
-                    "ON CONFLICT (one) DO UPDATE SET version = :version, serial = :serial",
-                    {"version": number, "serial": serial},
-                )
-                self._ledger.execute("DELETE FROM meta WHERE name = 'serving'")
-            update_run(
-                self._ledger,
-                run.id,
-                state=RunState.PUBLISHED,
-                finished_at=_text(now),
-                version=number,
-            )
-        return made
-
     # -- small things ------------------------------------------------------------------------------------
 
     def _now(self) -> datetime:
@@ -462,10 +372,12 @@ class EmbeddedWriter:
         row = ledger.pointer(self._ledger)
         return self._version(row["version"]) if row else None
 
-    def _state(self, duck: duckdb.DuckDBPyConnection, version: Version | None, names: Names) -> str:
+    def _state(
+        self, duck: duckdb.DuckDBPyConnection, version: Version | None, names: Names, table: str = "store_folded"
+    ) -> str:
         key_type = "BIGINT" if self._identity.has_integer_keys else "VARCHAR"
         number = version.number if version else None
-        return state.of_version(duck, self._ledger, self._folder, number, names, key_type=key_type)
+        return state.of_version(duck, self._ledger, self._folder, number, names, key_type=key_type, table=table)
 
 
 @contextmanager
@@ -493,7 +405,3 @@ def _reason(error: BaseException | None) -> str:
             )
         case _:
             return f"{type(error).__name__}: {error}".rstrip(": ")
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")

@@ -89,6 +89,8 @@ def fill(connection: duckdb.DuckDBPyConnection, rules: Rules, customers: Mapping
     connection.execute(
         f"CREATE OR REPLACE TABLE result_values (customer {key}, v0 DECIMAL(18, 4), v1 BIGINT, v2 VARCHAR, v3 DATE)"
     )
+    assignments: list[list[object]] = []
+    values: list[list[object]] = []
     for customer, what in reversed(list(customers.items())):
         bits = [0] * len(words)
         for tag in layout.tags:
@@ -98,12 +100,12 @@ def fill(connection: duckdb.DuckDBPyConnection, rules: Rules, customers: Mapping
             slot.values.index(what.ladders[slot.name]) + 1 if slot.name in what.ladders else 0
             for slot in layout.ladders
         ]
-        marks = ", ".join("?" * (1 + len(bits) + len(positions)))
-        connection.execute(f"INSERT INTO result_assignments VALUES ({marks})", [customer, *bits, *positions])
-        connection.execute(
-            "INSERT INTO result_values VALUES (?, ?::DECIMAL(18, 4), ?, ?, ?)",
-            [customer, what.money, what.orders, what.city, date(2020, 2, 29)],
-        )
+        assignments.append([customer, *bits, *positions])
+        values.append([customer, what.money, what.orders, what.city, date(2020, 2, 29)])
+    for table, rows in (("result_assignments", assignments), ("result_values", values)):
+        if rows:
+            marks = ", ".join(f"({', '.join('?' * len(row))})" for row in rows)
+            connection.execute(f"INSERT INTO {table} VALUES {marks}", [value for row in rows for value in row])
 
 
 def header(as_of: date | str, *, fingerprint: str | None = None, rules: str = "rules 1") -> RunHeader:

@@ -1,0 +1,125 @@
+"""Readers beside a writer, and two writers."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from ruleengine.store import open_store
+from ruleengine.store.refusals import NotKeptError, StoreLockedError
+from tests.store.child import CUSTOMERS, publish_generation
+from tests.store.tables import IDENTITY
+from tests.store.test_crashes import ROOT
+
+PUBLICATIONS = 8
+
+
+def read_all_the_time(path: str, folder: str, pipe: Connection) -> None:
+    """Ask everything, again and again, until told to stop; answer what was wrong, and how often was asked."""
+    store = open_store(Path(path))
+    wrong: list[str] = []
+    asked = 0
+    versions = set()
+    while not pipe.poll():
+        try:
+            answers = store.customers(range(2, CUSTOMERS))
+            versions.add(answers.version)
+            tags = {json.loads(content or b"{}")["tags"][0]["name"] for _, content in answers.documents}
+            # Odd versions are of even generations: everybody is VIP, or everybody is new.
+            if tags != {"VIP" if answers.version % 2 else "New"}:
+                wrong.append(f"mixed documents in version {answers.version}: {tags}")
+            page = store.members("tag", "VIP", limit=1000)
+            if len(page.customers) != (CUSTOMERS if page.version % 2 else 0):
+                wrong.append(f"{len(page.customers)} members in version {page.version}")
+            single = store.customer(5)
+            name = json.loads(single.document or b"{}")["tags"][0]["name"]
+            if name != ("VIP" if single.version % 2 else "New"):
+                wrong.append(f"customer 5 of version {single.version} is {name}")
+            if asked % 5 == 0:
+                number = store.versions()[0].number
+                if store.export(Path(folder) / "x.csv", version=number) != 3 * CUSTOMERS:
+                    wrong.append("an export is not whole")
+                if len(store.history(5)) < 3:
+                    wrong.append("a history is not whole")
+                store.values(5, number)
+        except NotKeptError:
+            pass
+        except Exception as error:
+            wrong.append(f"{type(error).__name__}: {error}")
+        asked += 1
+    pipe.send((wrong, asked, len(versions)))
+
+
+def test_readers_in_other_processes_see_no_error_and_no_mixture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Everything is swept as early as it can be.
+    monkeypatch.setattr("ruleengine.store.sweeping.KEPT_FILES", 1)
+    monkeypatch.setattr("ruleengine.store.documents.KEPT", -1.0)
+    store = open_store(tmp_path / "store")
+    publish_generation(store, 0)
+    here, there = multiprocessing.Pipe()
+    reader = multiprocessing.get_context("spawn").Process(
+        target=read_all_the_time, args=(str(tmp_path / "store"), str(tmp_path), there)
+    )
+    reader.start()
+    try:
+        for number in range(1, PUBLICATIONS):
+            publish_generation(store, number)
+            time.sleep(0.05)
+        here.send("stop")
+        wrong, asked, versions = here.recv()
+    finally:
+        reader.join(20)
+        if reader.is_alive():
+            reader.kill()
+
+    assert wrong == []
+    assert asked > 5
+    assert versions > 1
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> subprocess.Popen[str]:
+    """A process that holds the lock."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.store.child", str(tmp_path / "store"), "wait"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "holding\n"
+    return process
+
+
+def test_a_writer_of_another_process_is_named_at_once(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+    store = open_store(tmp_path / "store")
+    try:
+        begun = time.monotonic()
+        with pytest.raises(StoreLockedError) as error, store.writer("me", IDENTITY):
+            pass
+        assert time.monotonic() - begun < 1
+    finally:
+        other.communicate("")
+
+    assert error.value.holder is not None
+    assert (error.value.holder.actor, error.value.holder.pid) == ("child", other.pid)
+    with store.writer("me", IDENTITY):
+        pass
+
+
+def test_a_lock_never_goes_stale(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+    os.kill(other.pid, signal.SIGKILL)
+    other.communicate()
+
+    with open_store(tmp_path / "store").writer("me", IDENTITY):
+        pass

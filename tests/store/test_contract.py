@@ -1,0 +1,674 @@
+"""What every store promises; the fixture says which stores."""
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.store import open_store
+from ruleengine.store.records import GIVEN, DiffRow, Identity, Key, RunState, VersionKind
+from ruleengine.store.refusals import (
+    NotKeptError,
+    NotThereError,
+    RefusedError,
+    StoreLockedError,
+    WrongStoreError,
+)
+from ruleengine.store.store import Store
+from tests.store.tables import IDENTITY, RULES, Held, Rules, fill, header, held, hold, publish
+
+FIRST: dict[Key, Held] = {
+    1: held("VIP", loyalty="Gold", money="12500.5000", orders=7),
+    2: held("New", abc="A", city="上海"),
+    3: held(),
+}
+SECOND: dict[Key, Held] = {
+    1: held("VIP", "Sleeping", loyalty="Silver", money="9.0000", orders=7),
+    3: held(abc="C"),
+    4: held("New", loyalty="Member"),
+}
+
+
+def document(store: Store, key: Key, version: int | None = None) -> Any:
+    content = store.customer(key, version).document
+    return None if content is None else json.loads(content)
+
+
+def exported(store: Store, path: Path, **what: Any) -> Sequence[Sequence[str]]:
+    store.export(path, **what)
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def code_of(error: pytest.ExceptionInfo[Any]) -> str:
+    return str(error.value.problems[0].code.name)
+
+
+# -- an empty store ----------------------------------------------------------------------------------------
+
+
+def test_a_store_that_was_never_written_is_empty(store: Store) -> None:
+    assert store.identity() is None
+    assert store.current() is None
+    assert store.versions() == ()
+    assert store.runs() == ()
+    assert store.line() == ()
+    assert store.history(1) == ()
+    assert store.in_force(date(2026, 1, 1)) is None
+    assert store.ruleset_texts("rules 1") is None
+
+
+@pytest.mark.parametrize("ask", ["customer", "customers", "members", "export", "diff", "values"])
+def test_asking_an_empty_store_for_answers_says_that_it_is_empty(store: Store, tmp_path: Path, ask: str) -> None:
+    questions: dict[str, Callable[[], object]] = {
+        "customer": lambda: store.customer(1),
+        "customers": lambda: store.customers([1]),
+        "members": lambda: store.members("tag", "VIP"),
+        "export": lambda: store.export(tmp_path / "all.csv"),
+        "diff": lambda: store.diff(1, 2),
+        "values": lambda: store.values(1),
+    }
+
+    with pytest.raises(NotThereError) as error:
+        questions[ask]()
+
+    assert code_of(error) == "store-empty"
+
+
+# -- publishing and reading --------------------------------------------------------------------------------
+
+
+def test_a_version_tells_what_it_is_of(store: Store) -> None:
+    version = publish(store, "2026-01-01", FIRST)
+
+    assert version == store.current() == store.version(1)
+    assert (version.number, version.kind, version.base) == (1, VersionKind.RUN, None)
+    assert version.as_of == date(2026, 1, 1)
+    assert version.parameters == {"vip_floor": 10_000}
+    assert version.counts.customers == 3
+    assert version.counts.tags == {"VIP": 1, "New": 1, "Sleeping": 0}
+    assert version.counts.tiers == {"loyalty": {"Gold": 1, "Silver": 0, "Member": 0}}
+    assert version.movement.arrived == 3
+    assert version.movement.rows == 4
+    assert store.ruleset_texts("rules 1") == {"value.rules": "# rules 1"}
+    assert store.run(version.run).state is RunState.PUBLISHED
+
+
+def test_customers_are_read_whole(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    publish(store, "2026-02-01", SECOND)
+
+    assert document(store, 1) == {
+        "tags": [{"name": "Sleeping", "since": "2026-02-01"}, {"name": "VIP", "since": "2026-01-01"}],
+        "tiers": {"loyalty": {"level": "Silver", "since": "2026-02-01"}},
+        "classes": {},
+    }
+    assert document(store, 1, 1)["tiers"] == {"loyalty": {"level": "Gold", "since": "2026-01-01"}}
+    assert document(store, 3) == {
+        "tags": [],
+        "tiers": {},
+        "classes": {"abc": {"value": "C", "since": "2026-02-01"}},
+    }
+
+
+def test_a_customer_without_anything_is_not_an_unknown_one(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+
+    assert document(store, 3) == {"tags": [], "tiers": {}, "classes": {}}
+    for unknown in (99, "99", "three", "03", "", 2**70, "4\x00"):
+        assert document(store, unknown) is None
+    assert document(store, "3") == document(store, 3)
+
+
+def test_many_customers_are_answered_in_the_order_they_were_asked_for(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+
+    answers = store.customers([3, 99, "1"])
+
+    assert [key for key, _ in answers.documents] == [3, 99, "1"]
+    assert [content is not None for _, content in answers.documents] == [True, False, True]
+
+
+def test_customers_who_left_lose_everything_and_return_as_new(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    left = publish(store, "2026-02-01", SECOND)
+    assert left.movement.vanished == 1
+    assert document(store, 2) is None
+
+    back = publish(store, "2026-03-01", SECOND | {2: FIRST[2]})
+
+    assert back.movement.arrived == 1
+    assert document(store, 2)["tags"] == [{"name": "New", "since": "2026-03-01"}]
+
+
+def test_members_come_in_pages_and_in_key_order(store: Store) -> None:
+    publish(store, "2026-01-01", {key: held("VIP", abc="B") for key in (10, 9, 100, 1, 25)})
+
+    page = store.members("tag", "VIP", limit=2)
+    assert (page.customers, page.next) == ((1, 9), 9)
+    page = store.members("tag", "VIP", after=page.next, limit=2)
+    assert (page.customers, page.next) == ((10, 25), 25)
+    page = store.members("tag", "VIP", after=25, limit=2)
+    assert (page.customers, page.next) == ((100,), None)
+    assert store.members("class", "abc", "B").customers == (1, 9, 10, 25, 100)
+    for kind, name, value in (("class", "abc", "A"), ("tag", "Unheard of", None), ("tier", "abc", "B")):
+        assert store.members(kind, name, value).customers == ()  # type: ignore[arg-type]
+
+
+def test_a_page_stays_with_its_version(store: Store) -> None:
+    publish(store, "2026-01-01", {key: held("VIP") for key in range(1, 6)})
+    first = store.members("tag", "VIP", limit=2)
+    publish(store, "2026-02-01", {key: held("VIP") if key in (2, 9) else held() for key in range(1, 10)})
+
+    rest = store.members("tag", "VIP", version=first.version, after=first.next)
+
+    assert first.customers + rest.customers == (1, 2, 3, 4, 5)
+    assert store.members("tag", "VIP").customers == (2, 9)
+
+
+def test_text_keys_are_ordered_by_code_point(store: Store) -> None:
+    rules = Rules(key_type="text")
+    keys: list[Key] = ["ä", "a", "Z", "上", "🙂", "￿", "a'b", 'a"b', "1", "10", "2"]
+    publish(store, "2026-01-01", {key: held("VIP") for key in keys}, rules=rules)
+
+    assert list(store.members("tag", "VIP").customers) == sorted(keys, key=str)
+    for key in keys:
+        assert document(store, key) is not None
+        assert len(store.history(key)) == 1
+        assert store.values(key) is not None
+
+
+def test_history_is_every_change_with_what_the_rule_read(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    publish(store, "2026-02-01", SECOND)
+
+    entries = store.history(1)
+
+    told = [(e.version, e.change.kind, e.change.name, e.change.old, e.change.new, e.change.since) for e in entries]
+    assert told == [
+        (1, "tag", "VIP", None, GIVEN, date(2026, 1, 1)),
+        (1, "tier", "loyalty", None, "Gold", date(2026, 1, 1)),
+        (2, "tag", "Sleeping", None, GIVEN, date(2026, 2, 1)),
+        (2, "tier", "loyalty", "Gold", "Silver", date(2026, 2, 1)),
+    ]
+    assert entries[0].change.evidence == {"frequency": 7, "monetary_90d": "12500.5000"}
+    assert entries[0].change.rule_hash == "hash of VIP"
+    assert entries[1].change.evidence == {"monetary_90d": "12500.5000", "signed_up": "2020-02-29"}
+    assert all(entry.in_line for entry in entries)
+
+
+def test_a_customer_who_is_gone_lost_by_no_rule(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    publish(store, "2026-02-01", SECOND)
+
+    lost = [entry.change for entry in store.history(2) if entry.version == 2]
+
+    assert [(change.name, change.new, change.since) for change in lost] == [("abc", None, None), ("New", None, None)]
+    assert all(change.rule_hash is None and change.evidence is None for change in lost)
+
+
+def test_values_are_typed_and_kept_for_the_last_versions(store: Store) -> None:
+    for month in range(1, 7):
+        publish(store, date(2026, month, 1), FIRST)
+
+    assert store.values(1) == {
+        "monetary_90d": Decimal("12500.5000"),
+        "frequency": 7,
+        "city": None,
+        "signed_up": date(2020, 2, 29),
+    }
+    kept = [number for number in range(1, 7) if store.values(1, number) is not None]
+    assert kept == [3, 4, 5, 6]
+    assert store.values(99) is None
+
+
+def test_an_export_is_sorted_and_names_since_and_version(store: Store, tmp_path: Path) -> None:
+    publish(store, "2026-01-01", FIRST)
+    publish(store, "2026-02-01", SECOND)
+
+    assert exported(store, tmp_path / "all.csv") == [
+        ["customer_id", "kind", "name", "value", "since", "version"],
+        ["1", "tag", "Sleeping", "", "2026-02-01", "2"],
+        ["1", "tag", "VIP", "", "2026-01-01", "2"],
+        ["1", "tier", "loyalty", "Silver", "2026-02-01", "2"],
+        ["3", "class", "abc", "C", "2026-02-01", "2"],
+        ["4", "tag", "New", "", "2026-02-01", "2"],
+        ["4", "tier", "loyalty", "Member", "2026-02-01", "2"],
+    ]
+    assert [row[2] for row in exported(store, tmp_path / "old.csv", version=1)[1:]] == [
+        "VIP",
+        "loyalty",
+        "abc",
+        "New",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_an_export_is_the_same_bytes_each_time(store: Store, tmp_path: Path, kind: str) -> None:
+    publish(store, "2026-01-01", {key: held("VIP", "New", loyalty="Gold") for key in range(300)})
+
+    assert store.export(tmp_path / f"one.{kind}") == 900
+    store.export(tmp_path / f"two.{kind}")
+
+    assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
+    read = duckdb.connect().execute("SELECT count(*), count(value) FROM '" + str(tmp_path / f"one.{kind}") + "'")
+    assert read.fetchone() == (900, 300)
+
+
+def test_an_export_that_fails_leaves_the_old_file(store: Store, tmp_path: Path) -> None:
+    publish(store, "2026-01-01", FIRST)
+    target = tmp_path / "all.csv"
+    target.write_text("precious")
+
+    with pytest.raises(NotThereError):
+        store.export(target, version=9)
+    with pytest.raises(RefusedError) as error:
+        store.export(tmp_path / "all.xlsx")
+
+    assert code_of(error) == "export-unknown-kind"
+    assert target.read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["all.csv", "store"]
+
+
+def test_a_difference_is_between_any_two_versions(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    publish(store, "2026-02-01", SECOND)
+    publish(store, "2026-03-01", FIRST)
+
+    there, back = store.diff(1, 2), store.diff(2, 1)
+
+    rows = list(there.rows)
+    assert rows[0] == DiffRow(customer=1, kind="tag", name="Sleeping", old=None, new=GIVEN)
+    assert [(row.customer, row.name, row.new, row.old) for row in back.rows] == [
+        (row.customer, row.name, row.old, row.new) for row in rows
+    ]
+    assert there.movement.rows == len(rows)
+    assert (there.movement.arrived, there.movement.vanished) == (1, 1)
+    assert list(store.diff(1, 3).rows) == []
+
+
+# -- rules that change -------------------------------------------------------------------------------------
+
+
+def test_names_may_move_come_and_go_between_versions(store: Store) -> None:
+    many = tuple(f"Tag {number}" for number in range(70))
+    before = Rules(tags=many)
+    after = Rules(
+        tags=("Fresh", *reversed(many[5:])),
+        tiers={"loyalty": ("Platinum", "Gold", "Silver", "Member")},
+        classes={},
+    )
+    first: dict[Key, Held] = {
+        1: held("Tag 0", "Tag 5", "Tag 63", loyalty="Gold", abc="B"),
+        2: held("Tag 69", loyalty="Member"),
+        3: held("Tag 7"),
+    }
+    publish(store, "2026-01-01", first, rules=before)
+    second: dict[Key, Held] = {
+        1: held("Tag 5", "Tag 63", "Fresh", loyalty="Gold"),
+        2: held("Tag 69", loyalty="Platinum"),
+        3: held("Tag 7"),
+    }
+
+    version = publish(store, "2026-02-01", second, rules=after)
+
+    rows = [(row.customer, row.name, row.old, row.new) for row in store.diff(1, 2).rows]
+    assert rows == [
+        (1, "abc", "B", None),
+        (1, "Fresh", None, GIVEN),
+        (1, "Tag 0", GIVEN, None),
+        (2, "loyalty", "Member", "Platinum"),
+    ]
+    assert document(store, 1)["tiers"] == {"loyalty": {"level": "Gold", "since": "2026-01-01"}}
+    assert {tag["name"]: tag["since"] for tag in document(store, 1)["tags"]} == {
+        "Fresh": "2026-02-01",
+        "Tag 5": "2026-01-01",
+        "Tag 63": "2026-01-01",
+    }
+    assert "abc" not in version.counts.classes
+    assert version.counts.tags["Tag 63"] == 1
+    removed = [entry.change for entry in store.history(1) if entry.change.name == "Tag 0"][-1]
+    assert (removed.new, removed.rule_hash, removed.evidence) == (None, None, None)
+
+
+def test_names_may_hold_anything(store: Store, tmp_path: Path) -> None:
+    names = ("it's", 'a "quoted" one', "back\\slash", "标签", "Gold", "gold", "{brace}", "tab\there", "a, b")
+    rules = Rules(tags=names, tiers={"or'de\"r": ("a'", 'b"')}, classes={"gold": ("x\\", "{}")})
+    everything = {"or'de\"r": 'b"', "gold": "x\\"}
+
+    publish(store, "2026-01-01", {1: Held(tags=frozenset(names), ladders=everything)}, rules=rules)
+
+    assert [tag["name"] for tag in document(store, 1)["tags"]] == sorted(names)
+    assert document(store, 1)["tiers"]["or'de\"r"]["level"] == 'b"'
+    assert {entry.change.name for entry in store.history(1)} == {*names, "or'de\"r", "gold"}
+    assert store.members("tag", "it's").customers == (1,)
+    assert {row[2] for row in exported(store, tmp_path / "all.csv")[1:]} == {*names, "or'de\"r", "gold"}
+
+
+def test_a_ruleset_may_have_no_tags_or_no_ladders_or_nothing(store: Store) -> None:
+    publish(store, "2026-01-01", {1: held(), 2: held()}, rules=Rules(tags=(), tiers={}, classes={}))
+    publish(store, "2026-01-02", {1: held("VIP")}, rules=Rules(tiers={}, classes={}))
+    publish(store, "2026-01-03", {1: held(abc="A")}, rules=Rules(tags=(), tiers={}))
+
+    assert [document(store, 1, number)["tags"] for number in (1, 2, 3)] == [
+        [],
+        [{"name": "VIP", "since": "2026-01-02"}],
+        [],
+    ]
+    assert [store.version(number).movement.rows for number in (1, 2, 3)] == [0, 1, 2]
+
+
+def test_nobody_at_all_can_be_published(store: Store, tmp_path: Path) -> None:
+    publish(store, "2026-01-01", {})
+    publish(store, "2026-01-02", FIRST)
+    publish(store, "2026-01-03", {})
+
+    assert document(store, 1) is None
+    assert document(store, 1, 2) is not None
+    assert exported(store, tmp_path / "none.csv")[1:] == []
+
+
+# -- which versions there are ------------------------------------------------------------------------------
+
+
+def test_the_same_run_makes_no_new_version(store: Store) -> None:
+    first = publish(store, "2026-01-01", FIRST, fingerprint="data 1")
+
+    again = publish(store, "2026-01-01", FIRST, fingerprint="data 1")
+    assert again == first
+    assert [run.state for run in store.runs()] == [RunState.UNCHANGED, RunState.PUBLISHED]
+    assert store.runs()[0].version == 1
+    with store.writer("tester", IDENTITY) as writer:
+        assert writer.same_as_current(header("2026-01-01", fingerprint="data 1")) == first
+        assert writer.same_as_current(header("2026-01-01", fingerprint="data 2")) is None
+        assert writer.same_as_current(header("2026-01-02", fingerprint="data 1")) is None
+        assert writer.same_as_current(header("2026-01-01", fingerprint="data 1", rules="rules 2")) is None
+        assert writer.same_as_current(header("2026-01-01")) is None
+
+
+def test_other_data_makes_a_version_even_without_a_change(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST, fingerprint="data 1")
+
+    second = publish(store, "2026-01-01", FIRST, fingerprint="data 2")
+
+    assert (second.number, second.base, second.movement.rows) == (2, 1, 0)
+
+
+def test_a_run_for_an_earlier_day_is_detached(store: Store, tmp_path: Path) -> None:
+    publish(store, "2026-01-01", FIRST)
+    publish(store, "2026-03-01", SECOND)
+
+    version = publish(store, "2026-02-01", {1: held("VIP", loyalty="Member")})
+
+    assert (version.number, version.detached, version.base) == (3, True, 1)
+    assert store.current() == store.version(2)
+    assert store.line() == (2, 1)
+    assert version.movement.vanished == 2
+    assert document(store, 1)["tiers"]["loyalty"]["level"] == "Silver"
+    assert document(store, 1, 3)["tiers"]["loyalty"] == {"level": "Member", "since": "2026-02-01"}
+    assert document(store, 1, 3)["tags"] == [{"name": "VIP", "since": "2026-01-01"}]
+    assert document(store, 2, 3) is None
+    assert [row[4] for row in exported(store, tmp_path / "d.csv", version=3)[1:]] == ["2026-01-01", "2026-02-01"]
+    assert [row.customer for row in store.diff(2, 3).rows] == [1, 1, 3, 4, 4]
+    assert {entry.version: entry.in_line for entry in store.history(1)} == {1: True, 2: True, 3: False}
+    with pytest.raises(NotKeptError):
+        store.members("tag", "VIP", version=3)
+
+
+def test_a_day_before_everything_is_compared_with_nothing(store: Store) -> None:
+    publish(store, "2026-03-01", SECOND)
+
+    version = publish(store, "2026-01-01", FIRST)
+
+    assert (version.detached, version.base, version.movement.arrived) == (True, None, 3)
+    assert document(store, 2, version.number)["tags"] == [{"name": "New", "since": "2026-01-01"}]
+    assert publish(store, "2026-04-01", SECOND).base == 1
+
+
+def test_the_version_in_force_on_a_day_is_the_later_of_equal_ones(store: Store) -> None:
+    for day in ("2026-01-01", "2026-02-01", "2026-02-01", "2026-03-01"):
+        publish(store, day, FIRST)
+
+    def in_force(day: date) -> int | None:
+        found = store.in_force(day)
+        return found.number if found else None
+
+    assert in_force(date(2025, 12, 31)) is None
+    assert in_force(date(2026, 1, 31)) == 1
+    assert in_force(date(2026, 2, 1)) == 3
+    assert in_force(date(2027, 1, 1)) == 4
+
+
+def test_a_rollback_brings_back_a_version_with_its_dates(store: Store, tmp_path: Path) -> None:
+    publish(store, "2026-01-01", FIRST, fingerprint="data 1")
+    publish(store, "2026-02-01", SECOND)
+    publish(store, "2026-03-01", {1: held("New"), 5: held("VIP")})
+
+    with store.writer("anna", IDENTITY) as writer:
+        version = writer.rollback(1, "wrong file")
+
+    assert (version.number, version.kind, version.base, version.replaces) == (4, VersionKind.ROLLBACK, 1, 3)
+    assert (version.actor, version.reason, version.as_of) == ("anna", "wrong file", date(2026, 1, 1))
+    assert store.line() == (4, 1)
+    for key in range(1, 7):
+        assert document(store, key) == document(store, key, 1)
+    one, four = (exported(store, tmp_path / f"{number}.csv", version=number) for number in (1, 4))
+    assert [row[:5] for row in one] == [row[:5] for row in four]
+    assert version.counts == store.version(1).counts
+    restored = [entry for entry in store.history(1) if entry.version == 4]
+    assert [(each.change.name, each.change.new, each.change.since) for each in restored] == [
+        ("New", None, None),
+        ("VIP", GIVEN, date(2026, 1, 1)),
+        ("loyalty", "Gold", date(2026, 1, 1)),
+    ]
+    assert {entry.version: entry.in_line for entry in store.history(1)} == {1: True, 2: False, 3: False, 4: True}
+    assert store.values(1) == store.values(1, 1)
+    # The same run as the version brought back is the current version again.
+    assert publish(store, "2026-01-01", FIRST, fingerprint="data 1").number == 4
+    # And what was a day in the past is ahead again.
+    later = publish(store, "2026-02-15", SECOND)
+    assert (later.detached, later.base) == (False, 4)
+    assert store.line() == (5, 4, 1)
+
+
+def test_a_rollback_can_be_rolled_back(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    publish(store, "2026-02-01", SECOND)
+    with store.writer("tester", IDENTITY) as writer:
+        writer.rollback(1, "wrong")
+        writer.rollback(2, "it was right")
+
+    assert store.line() == (4, 2, 1)
+    for key in range(1, 5):
+        assert document(store, key) == document(store, key, 2)
+
+
+def test_what_cannot_be_rolled_back_to_is_refused(store: Store) -> None:
+    publish(store, "2026-02-01", FIRST)
+    publish(store, "2026-01-01", SECOND)
+
+    with store.writer("tester", IDENTITY) as writer:
+        for number, code in ((1, "version-current"), (2, "version-detached"), (7, "version-unknown")):
+            with pytest.raises(ProblemError) as error:
+                writer.rollback(number, "why not")
+            assert code_of(error) == code
+        with pytest.raises(RefusedError) as error:
+            writer.rollback(1, " ")
+        assert code_of(error) == "reason-missing"
+
+
+# -- runs that are held or fail ----------------------------------------------------------------------------
+
+
+def test_a_held_run_can_be_looked_at_and_published(store: Store, tmp_path: Path) -> None:
+    publish(store, "2026-01-01", FIRST)
+
+    delta = hold(store, "2026-02-01", SECOND)
+
+    run = store.run(delta.run.id)
+    assert (run.state, run.reasons, run.base, run.version) == (RunState.HELD, ("too many changes",), 1, None)
+    assert document(store, 1)["tiers"]["loyalty"]["level"] == "Gold"
+    assert [row[5] for row in exported(store, tmp_path / "held.csv", run=run.id)[1:]] == [""] * 6
+    with store.writer("anna", IDENTITY) as writer:
+        version = writer.publish_held(run.id, "checked by hand")
+    assert (version.number, version.reason, version.actor) == (2, "checked by hand", "anna")
+    assert document(store, 1)["tiers"]["loyalty"]["level"] == "Silver"
+    assert document(store, 2) is None
+    assert store.members("tag", "New").customers == (4,)
+
+
+def test_a_held_run_is_superseded_by_another_version(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    delta = hold(store, "2026-02-01", SECOND)
+    publish(store, "2026-02-01", FIRST)
+
+    with store.writer("tester", IDENTITY) as writer, pytest.raises(RefusedError) as error:
+        writer.publish_held(delta.run.id, "late")
+
+    assert code_of(error) == "run-superseded"
+
+
+def test_a_detached_version_does_not_supersede_a_held_run(store: Store) -> None:
+    publish(store, "2026-02-01", FIRST)
+    delta = hold(store, "2026-03-01", SECOND)
+    publish(store, "2026-01-01", {8: held("VIP"), 4: held("Sleeping")})
+
+    with store.writer("tester", IDENTITY) as writer:
+        version = writer.publish_held(delta.run.id, "fine")
+
+    assert (version.number, version.base) == (3, 1)
+    assert document(store, 4)["tags"] == [{"name": "New", "since": "2026-03-01"}]
+
+
+def test_the_first_run_can_be_held_too(store: Store) -> None:
+    delta = hold(store, "2026-01-01", FIRST)
+    other = hold(store, "2026-01-01", SECOND)
+    assert store.current() is None
+
+    with store.writer("tester", IDENTITY) as writer:
+        assert writer.publish_held(delta.run.id, "fine").number == 1
+        for run, code in ((other.run.id, "run-compared-with-nothing"), (delta.run.id, "run-not-held")):
+            with pytest.raises(RefusedError) as error:
+                writer.publish_held(run, "again")
+            assert code_of(error) == code
+        with pytest.raises(NotThereError):
+            writer.publish_held("nothing", "again")
+    assert document(store, 1) is not None
+
+
+def test_a_run_that_raises_is_recorded_as_failed(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+
+    def interrupted() -> None:
+        with store.writer("tester", IDENTITY) as writer:
+            writer.begin(header("2026-02-01"))
+            raise ZeroDivisionError("over there")
+
+    with pytest.raises(ZeroDivisionError):
+        interrupted()
+
+    run = store.runs()[0]
+    assert (run.state, run.reasons) == (RunState.FAILED, ("ZeroDivisionError: over there",))
+    assert store.line() == (1,)
+
+
+# -- one writer, one ruleset, somebody who did it ----------------------------------------------------------
+
+
+def test_a_second_writer_learns_at_once_who_is_at_work(store: Store, tmp_path: Path) -> None:
+    other = open_store(tmp_path / "store")
+
+    with store.writer("anna", IDENTITY), pytest.raises(StoreLockedError) as error, other.writer("ben", IDENTITY):
+        pass
+
+    assert error.value.holder is not None
+    assert error.value.holder.actor == "anna"
+    assert code_of(error) == "store-locked"
+    with other.writer("ben", IDENTITY):
+        pass
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        Identity(ruleset="wholesale", entity="customer", key_type="integer"),
+        Identity(ruleset="retail", entity="shop", key_type="integer"),
+        Identity(ruleset="retail", entity="customer", key_type="text"),
+    ],
+)
+def test_another_rulesets_store_is_refused(store: Store, identity: Identity) -> None:
+    publish(store, "2026-01-01", FIRST)
+
+    with pytest.raises(WrongStoreError) as error, store.writer("tester", identity):
+        pass
+
+    assert code_of(error) == "store-of-another"
+    assert store.identity() == IDENTITY
+
+
+def test_no_actor_no_change(store: Store) -> None:
+    with pytest.raises(RefusedError) as error, store.writer("  ", IDENTITY):
+        pass
+
+    assert code_of(error) == "actor-missing"
+    assert store.identity() is None
+
+
+# -- before anything is published --------------------------------------------------------------------------
+
+
+def test_a_preview_finds_what_staging_would_and_writes_nothing(store: Store, tmp_path: Path) -> None:
+    publish(store, "2026-01-01", FIRST)
+    before = sorted(path for path in tmp_path.rglob("*.parquet"))
+    connection = duckdb.connect()
+    rules = Rules(tags=("Fresh", "VIP", "Sleeping", "New"))
+    fill(connection, rules, SECOND | {1: held("VIP", "Sleeping", "Fresh", loyalty="Silver")})
+
+    preview = store.preview(connection, rules.layout, date(2026, 2, 1))
+
+    assert preview.base == store.version(1)
+    assert (preview.before, preview.stayed, preview.movement.vanished) == (3, 2, 1)
+    assert [(move.name, move.old, move.new, move.customers) for move in preview.moves] == [
+        ("loyalty", "Gold", "Silver", 1),
+        ("abc", None, "C", 1),
+    ]
+    rows = list(preview.changes)
+    assert [row.name for row in rows if row.customer == 1] == ["Fresh", "Sleeping", "loyalty"]
+    assert rows[0].evidence == {"frequency": 0, "monetary_90d": "0.0000"}
+    assert preview.counts.tags == {"Fresh": 1, "VIP": 1, "Sleeping": 1, "New": 1}
+    assert sorted(path for path in tmp_path.rglob("*.parquet")) == before
+    assert len(store.runs()) == 1
+
+
+def test_a_preview_needs_no_store(store: Store, tmp_path: Path) -> None:
+    connection = duckdb.connect()
+    fill(connection, RULES, FIRST)
+
+    preview = store.preview(connection, RULES.layout, date(2026, 1, 1))
+
+    assert (preview.base, preview.movement.arrived, len(list(preview.changes))) == (None, 3, 4)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_staging_works_on_a_connection_that_is_locked_down(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    with store.writer("tester", IDENTITY) as writer:
+        connection = duckdb.connect()
+        fill(connection, RULES, SECOND)
+        folders = ", ".join(f"'{folder}'" for folder in store.directories)
+        connection.execute(f"SET allowed_directories = [{folders}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+
+        delta = writer.stage(writer.begin(header("2026-02-01")), connection, RULES.layout)
+        writer.publish(delta)
+
+    assert store.line() == (2, 1)
+    assert connection.execute("SELECT count(*) FROM duckdb_tables() WHERE temporary").fetchone() == (0,)

@@ -1,0 +1,138 @@
+"""Whatever a process is doing when it dies, the store has the old version or the new one, whole."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ruleengine.store import open_store
+from ruleengine.store.records import RunState
+from ruleengine.store.steps import STEPS
+from ruleengine.store.store import Store
+from tests.store import verifier
+from tests.store.child import CUSTOMERS, generation, publish_generation
+from tests.store.tables import hold
+
+ROOT = Path(__file__).parents[2]
+PUBLISHING = ("documents-batch", "before-commit", "committed")
+
+
+def child(path: Path, *story: str, crash_at: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.store.child", str(path), *story],
+        cwd=ROOT,
+        env={**os.environ, "RULEENGINE_CRASH_AT": crash_at},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def crash(path: Path, step: str, *story: str) -> None:
+    died = child(path, *story, crash_at=step)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+
+
+def check_whole(store: Store, number: int, folder: Path) -> None:
+    """The store is at a version, and everything that can be asked of it says so."""
+    current = store.current()
+    assert current is not None
+    assert current.number == number
+    expected = generation(number - 1)
+    keys = range(CUSTOMERS + 3)
+    answers = store.customers(keys)
+    assert answers.version == number
+    for key, content in answers.documents:
+        if key not in expected:
+            assert content is None
+            continue
+        document = json.loads(content or b"{}")
+        assert {tag["name"] for tag in document["tags"]} == expected[key].tags
+        assert document["tiers"]["loyalty"]["level"] == expected[key].ladders["loyalty"]
+    for tag in ("VIP", "New"):
+        assert list(store.members("tag", tag, limit=1000).customers) == [
+            key for key, held in expected.items() if tag in held.tags
+        ]
+    assert store.export(folder / "all.csv") == 3 * CUSTOMERS
+    assert verifier.check(folder / "store") == []
+
+
+def check_tidy(folder: Path, store: Store) -> None:
+    """Nothing is left of what never became a version."""
+    runs = {run.id for run in store.runs() if run.state in (RunState.PUBLISHED, RunState.HELD)}
+    assert {path.name for path in (folder / "store" / "runs").iterdir()} == runs
+    assert list((folder / "store").rglob("*.partial")) == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_that_dies_leaves_one_whole_version(tmp_path: Path, step: str) -> None:
+    path = tmp_path / "store"
+    store = open_store(path)
+    publish_generation(store, 0)
+
+    crash(path, step, "publish", "1")
+
+    committed = step in ("committed", "swept")
+    number = 2 if committed else 1
+    check_whole(store, number, tmp_path)
+    publish_generation(store, number)
+    check_whole(store, number + 1, tmp_path)
+    check_tidy(tmp_path, store)
+    states = [run.state for run in store.runs()]
+    assert states == [RunState.PUBLISHED, RunState.PUBLISHED if committed else RunState.FAILED, RunState.PUBLISHED]
+
+
+@pytest.mark.parametrize("step", ["changes-renamed", "documents-batch"])
+def test_a_first_run_that_dies_leaves_nothing(tmp_path: Path, step: str) -> None:
+    path = tmp_path / "store"
+
+    crash(path, step, "publish", "0")
+
+    store = open_store(path)
+    assert store.current() is None
+    publish_generation(store, 0)
+    check_whole(store, 1, tmp_path)
+    check_tidy(tmp_path, store)
+
+
+@pytest.mark.parametrize("step", ["salts-renamed", "members-batch", "committed"])
+def test_a_rollback_that_dies_leaves_one_whole_version(tmp_path: Path, step: str) -> None:
+    path = tmp_path / "store"
+    store = open_store(path)
+    publish_generation(store, 0)
+    publish_generation(store, 1)
+
+    crash(path, step, "rollback", "1")
+
+    if step == "committed":
+        current = store.current()
+        assert current is not None
+        assert (current.number, current.base) == (3, 1)
+        assert store.customer(0) != store.customer(0, 2)
+    else:
+        check_whole(store, 2, tmp_path)
+    assert child(path, "publish", "2").returncode == 0
+    check_tidy(tmp_path, store)
+    assert verifier.check(path) == []
+
+
+@pytest.mark.parametrize("step", PUBLISHING)
+def test_a_held_run_survives_a_publication_that_dies(tmp_path: Path, step: str) -> None:
+    path = tmp_path / "store"
+    store = open_store(path)
+    publish_generation(store, 0)
+    run = hold(store, "2026-01-02", generation(1)).run.id
+
+    crash(path, step, "publish-held", run)
+
+    if step != "committed":
+        check_whole(store, 1, tmp_path)
+        assert store.run(run).state is RunState.HELD
+        again = child(path, "publish-held", run)
+        assert again.returncode == 0, again.stderr
+    check_whole(store, 2, tmp_path)
+    check_tidy(tmp_path, store)
