@@ -1,0 +1,53 @@
+"""The application: what is done to each request, the routes, and the document that describes them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Any
+
+from fastapi import FastAPI
+
+import ruleengine
+from ruleengine.schema import Manifest
+from ruleengine.store.store import Store
+
+from . import customers, health, members, openapi, problems, tags
+from .edge import Edge
+from .provenance import Published
+
+
+def create_app(
+    store: Store, manifest: Manifest, *, local: bool = True, today: Callable[[], date] | None = None
+) -> FastAPI:
+    """Answers from a store, which stays the caller's to close. `local`: only to clients on this machine."""
+    published = Published(store, manifest, today)
+    customer_routes = customers.CustomerRoutes(published)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        customer_routes.close()
+
+    app = FastAPI(
+        title="ruleengine",
+        version=ruleengine.__version__,
+        # The pages that FastAPI offers for the document load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        routes=customer_routes.routes,
+    )
+    app.add_middleware(Edge, local=local)
+    problems.install(app)
+    for module in (tags, members, health):
+        app.include_router(module.router(published))
+    described: dict[str, Any] = {}
+
+    def document() -> dict[str, Any]:
+        if not described:
+            described.update(openapi.document([*customers.documented, *app.routes]))
+        return described
+
+    app.openapi = document  # type: ignore[method-assign]
+    return app

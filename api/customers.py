@@ -1,0 +1,165 @@
+"""Customers: what one of them has, or many at once.
+
+Both are plain Starlette routes that splice the version into stored bytes; the document learns of them from functions
+that are never called.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
+
+from fastapi import Path, Query, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+from starlette.routing import BaseRoute, Route
+
+from ruleengine.store.records import Answer, Answers, Key
+from ruleengine.store.refusals import NotKeptError
+
+from . import parameters, problems
+from .models import MOST_IDS, Batch, Customer, Customers
+from .openapi import refusals
+from .provenance import FRESH, Published, dumped
+
+CUSTOMER = "/v1/customers/{id}"
+BATCH = "/v1/customers:batchGet"
+AT_ONCE = 100
+"""Customers of a batch between which other requests get their turn."""
+FILES_AT_ONCE = 2
+
+
+class CustomerRoutes:
+    def __init__(self, published: Published) -> None:
+        self._published = published
+        # Threads of our own that stay: each keeps a connection to the store.
+        self._files = ThreadPoolExecutor(FILES_AT_ONCE, "old-versions")
+        self.routes: list[BaseRoute] = [
+            Route("/v1/customers/{id:segment}", self.read),
+            Route(BATCH, self.batch, methods=["POST"]),
+        ]
+
+    def close(self) -> None:
+        self._files.shutdown(wait=False, cancel_futures=True)
+
+    async def read(self, request: Request) -> Response:
+        parameters.check(request, ("version",))
+        key: str = request.path_params["id"]
+        number = parameters.version(request)
+        answer = self._published.store.customer(key) if number is None else await self._in(key, number)
+        provenance = self._published.of(answer.version)
+        if answer.document is None:
+            raise problems.customer_unknown(provenance.members, customer=key, version=answer.version)
+        headers = {**FRESH, "etag": provenance.etag}
+        if _is_known(request.headers.get("if-none-match"), provenance.etag):
+            return Response(status_code=304, headers=headers)
+        body = b'{"customer":%b,%b,%b' % (dumped(key), provenance.head, answer.document[1:])
+        return Response(body, headers=headers, media_type="application/json")
+
+    async def _in(self, key: Key, number: int) -> Answer:
+        """A customer in a version that need not be current."""
+        try:
+            answers = self._published.store.customers((key,), number)
+        except NotKeptError:
+            # Folded from files, which takes a while: not while everybody else waits.
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._files, self._published.store.customer, key, number)
+        return Answer(version=answers.version, document=answers.documents[0][1])
+
+    async def batch(self, request: Request) -> Response:
+        parameters.check(request, ())
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise problems.media_type_unsupported()
+        try:
+            asked = Batch.model_validate_json(await request.body())
+        except ValidationError as error:
+            raise problems.of_body(error.errors(include_url=False, include_input=False)) from None
+        keys = list(dict.fromkeys(str(key) for key in asked.ids))
+        answers = await self._many(keys)
+        provenance = self._published.of(answers.version)
+        known = b",".join(
+            b'{"customer":%b,%b' % (dumped(key), document[1:])
+            for key, document in answers.documents
+            if document is not None
+        )
+        unknown = dumped([key for key, document in answers.documents if document is None])
+        body = b'{%b,"customers":[%b],"unknown":%b}' % (provenance.head, known, unknown)
+        return Response(body, headers=FRESH, media_type="application/json")
+
+    async def _many(self, keys: list[str]) -> Answers:
+        """All from one version, some at a time."""
+        answers = self._published.store.customers(keys[:AT_ONCE])
+        documents = list(answers.documents)
+        for start in range(AT_ONCE, len(keys), AT_ONCE):
+            await asyncio.sleep(0)
+            more = self._published.store.customers(keys[start : start + AT_ONCE], answers.version)
+            documents += more.documents
+        return Answers(version=answers.version, documents=tuple(documents))
+
+
+def _is_known(if_none_match: str | None, etag: str) -> bool:
+    """Whether the client has it already (RFC 9110, 13.1.2)."""
+    if if_none_match is None:
+        return False
+    given = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
+    return etag in given or given == ["*"]
+
+
+# -- for the document ----------------------------------------------------------------------------------------
+
+_ETAG = {"ETag": {"description": "Of this answer; send it as If-None-Match.", "schema": {"type": "string"}}}
+
+
+async def _read(
+    id: Annotated[str, Path(description="The customer's key, percent-encoded: `a/b` is `a%2Fb`.")],
+    version: Annotated[
+        int | None, Query(ge=1, description="A version, if not the current one. Old ones answer more slowly.")
+    ] = None,
+) -> None:
+    raise NotImplementedError
+
+
+async def _batch(body: Batch) -> None:
+    raise NotImplementedError
+
+
+documented = [
+    APIRoute(
+        CUSTOMER,
+        _read,
+        methods=["GET"],
+        response_model=Customer,
+        operation_id="readCustomer",
+        summary="What a customer has",
+        description="The tags, levels and values of one customer. One who is known and has no tag is 200 with none.",
+        tags=["read"],
+        responses={
+            200: {"headers": _ETAG},
+            304: {"description": "The client's answer still holds.", "headers": _ETAG},
+            **refusals(
+                problems.path_unreadable,
+                problems.parameter_unknown,
+                problems.parameter_invalid,
+                problems.customer_unknown,
+                problems.version_unknown,
+            ),
+        },
+    ),
+    APIRoute(
+        BATCH,
+        _batch,
+        methods=["POST"],
+        response_model=Customers,
+        operation_id="readCustomers",
+        summary="What many customers have",
+        description=f"As for one, for at most {MOST_IDS:,} at once, all from the current version.",
+        tags=["read"],
+        responses=refusals(
+            problems.body_unreadable,
+            problems.parameter_unknown,
+            problems.parameter_invalid,
+            problems.body_too_large,
+            problems.media_type_unsupported,
+            problems.body_invalid,
+        ),
+    ),
+]

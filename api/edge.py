@@ -1,0 +1,110 @@
+"""What is done to every request before it finds its route."""
+
+import ipaddress
+import re
+from collections.abc import MutableMapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from . import problems
+
+LARGEST_BODY = 1 << 20
+
+
+class Edge:
+    """Routes see the path as it was sent, GET for HEAD, and no body beyond the largest."""
+
+    def __init__(self, app: ASGIApp, local: bool) -> None:
+        self.app = app
+        self.local = local
+        """Answers only where the client named this machine itself, so that no web page can point a name of its own
+        at it and read it through a browser."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if self.local and not _names_this_machine(headers.get(b"host", b"localhost")):
+            await problems.response(problems.host_not_served())(scope, receive, send)
+            return
+        length = headers.get(b"content-length")
+        if length is not None and length.isdigit() and int(length) > LARGEST_BODY:
+            await problems.response(too_large())(scope, receive, send)
+            return
+        if length is not None or b"transfer-encoding" in headers:
+            receive = _counted(receive)
+        raw = scope.get("raw_path") or scope["path"].encode()
+        # Some clients encode the colon of `customers:batchGet`.
+        path = raw.decode("latin-1").replace("%3A", ":").replace("%3a", ":")
+        inner: MutableMapping[str, Any] = {**scope, "path": path}
+        if scope["method"] == "HEAD":
+            inner["method"] = "GET"
+            send = _without_body(send)
+        await self.app(inner, receive, send)
+
+
+def too_large() -> problems.Refused:
+    return problems.body_too_large(most=LARGEST_BODY)
+
+
+def _counted(receive: Receive) -> Receive:
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > LARGEST_BODY:
+            raise too_large()
+        return message
+
+    return counted
+
+
+def _without_body(send: Send) -> Send:
+    async def bare(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return bare
+
+
+@lru_cache(maxsize=256)
+def _names_this_machine(host: bytes) -> bool:
+    name = re.sub(r":\d*$", "", host.decode("latin-1")).strip("[]").lower()
+    return is_loopback(name)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Segment(Convertor[str]):
+    """One segment of a path, decoded once: `a%2Fb` is `a/b`, and `a%252Fb` is `a%2Fb`."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        if "%" not in value and value.isascii():
+            return value
+        try:
+            if _STRAY_PERCENT.search(value):
+                raise ValueError
+            return unquote_to_bytes(value.encode("latin-1")).decode()
+        except ValueError:
+            raise problems.path_unreadable(segment=value) from None
+
+    def to_string(self, value: str) -> str:
+        raise NotImplementedError
+
+
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+
+register_url_convertor("segment", _Segment())

@@ -1,0 +1,168 @@
+"""The shapes of bodies. Answers are written straight from what is stored; their shapes are for the document."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST_IDS = 1000
+
+PROVENANCE: dict[str, Any] = {
+    "version": 7,
+    "ruleset_hash": "5f2b0c…",
+    "as_of": "2026-03-31",
+    "evaluated_at": "2026-04-01T02:00:05Z",
+    "stale": False,
+}
+HOLDINGS: dict[str, Any] = {
+    "tags": [{"name": "VIP", "since": "2026-01-14"}],
+    "tiers": {"loyalty": {"level": "Gold", "since": "2025-11-02"}},
+    "classes": {"lifecycle": {"value": "Active", "since": "2025-02-20"}},
+}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Provenance(_Model):
+    """Which version the answer comes from. An answer comes from one version, whole."""
+
+    version: Annotated[int, Field(ge=1, description="The number of the version.")]
+    ruleset_hash: Annotated[str, Field(description="Of the rules that the version was computed by.")]
+    as_of: Annotated[date, Field(description="The day that the version is for.")]
+    evaluated_at: Annotated[datetime, Field(description="When its computation began, in UTC.")]
+    stale: Annotated[bool, Field(description="Whether `as_of` is further back than `stale_after` of ruleset.toml.")]
+
+
+class Tag(_Model):
+    name: str
+    since: Annotated[date, Field(description="The day since which the customer has it without a break.")]
+
+
+class Level(_Model):
+    level: str
+    since: date
+
+
+class Value(_Model):
+    value: str
+    since: date
+
+
+class Holdings(_Model):
+    customer: Annotated[str, Field(description="The customer's key, always as text.")]
+    tags: Annotated[list[Tag], Field(description="By name. Empty where the customer is known and has none.")]
+    tiers: Annotated[dict[str, Level], Field(description="By tier; a tier without a level is left out.")]
+    classes: Annotated[dict[str, Value], Field(description="By class; a class without a value is left out.")]
+
+
+class Customer(Holdings, Provenance):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"customer": "17", **PROVENANCE, **HOLDINGS}]}
+    )
+
+
+class Batch(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [{"ids": ["17", "18"]}]})
+
+    ids: Annotated[
+        list[str | int],
+        Field(max_length=MOST_IDS, description="Customers' keys. One that is given twice is answered once."),
+    ]
+
+
+class Customers(Provenance):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{**PROVENANCE, "customers": [{"customer": "17", **HOLDINGS}], "unknown": ["18"]}]
+        },
+    )
+
+    customers: Annotated[list[Holdings], Field(description="Those that the version knows, as they were asked for.")]
+    unknown: Annotated[list[str], Field(description="Those that it does not know.")]
+
+
+class TagCount(_Model):
+    name: str
+    customers: Annotated[int, Field(ge=0, description="How many have it.")]
+
+
+class Tags(Provenance):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{**PROVENANCE, "tags": [{"name": "VIP", "customers": 1204}]}]}
+    )
+
+    tags: Annotated[list[TagCount], Field(description="As the rules list them.")]
+
+
+class Member(_Model):
+    customer: Annotated[str, Field(description="The customer's key, always as text.")]
+
+
+class _Page(Provenance):
+    customers: Annotated[list[Member], Field(description="In the order of their keys.")]
+    next_cursor: Annotated[
+        str | None, Field(description="Ask for the next page with it; null where this was the last.")
+    ]
+
+
+_PAGE: dict[str, Any] = {**PROVENANCE, "customers": [{"customer": "17"}, {"customer": "23"}], "next_cursor": "pJ1b…"}
+
+
+class TagCustomers(_Page):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"tag": "VIP", **_PAGE}]})
+
+    tag: str
+
+
+class LevelCustomers(_Page):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"tier": "loyalty", "level": "Gold", **_PAGE}]}
+    )
+
+    tier: str
+    level: str
+
+
+class ValueCustomers(_Page):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"class": "lifecycle", "value": "Active", **_PAGE}]},
+        validate_by_name=True,
+    )
+
+    class_: Annotated[str, Field(alias="class")]
+    value: str
+
+
+class Alive(_Model):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "alive"}]})
+
+    status: Literal["alive"]
+
+
+class Ready(Provenance):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "ready", **PROVENANCE}]})
+
+    status: Literal["ready"]
+
+
+class Wrong(_Model):
+    pointer: Annotated[str, Field(description="A JSON pointer into the body.")]
+    detail: str
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457). Programs tell problems apart by `code`."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
+
+    type: Annotated[str, Field(json_schema_extra={"format": "uri"})]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    code: str
+    instance: Annotated[str, Field(description="Of an internal error: what to look for in the server's log.")] = ""
+    errors: Annotated[list[Wrong], Field(description="Of a body: what is wrong where.")] = []

@@ -1,0 +1,72 @@
+"""The document that describes the API."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
+
+import ruleengine
+
+from . import problems
+from .models import Problem
+from .problems import Kind
+
+VERSION = "3.1.0"
+_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+_EVERYWHERE = (problems.method_not_allowed, problems.host_not_served, problems.internal_error)
+_OF_THE_STORE = (problems.nothing_published, problems.store_unusable)
+
+DESCRIPTION = """\
+Tags, tiers and classes of customers, as published. Every answer comes from one version, whole, and says from which.
+Names and keys in paths are percent-encoded, each segment by itself. Problems follow RFC 9457; programs tell them apart
+by `code`.
+"""
+
+
+def refusals(*kinds: Kind, reads_store: bool = True) -> dict[int | str, dict[str, Any]]:
+    """The responses of an operation that are problems: these kinds, and those that every operation may have."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in (*kinds, *_EVERYWHERE, *(_OF_THE_STORE if reads_store else ())):
+        response = found.setdefault(kind.status, _problem(""))
+        titles = [response["description"], kind.title] if response["description"] else [kind.title]
+        response["description"] = "; or: ".join(titles)
+        response["content"][problems.MEDIA_TYPE].setdefault("examples", {})[kind.code] = {"value": _example(kind)}
+    if 503 in found:
+        found[503]["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
+    found[405]["headers"] = {"Allow": {"description": "Methods that are.", "schema": {"type": "string"}}}
+    found["default"] = _problem("Anything else")
+    return found
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": _SCHEMA}}}
+
+
+def _example(kind: Kind) -> dict[str, Any]:
+    return {
+        "type": problems.TYPE + kind.code,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.title + ".",
+        "code": kind.code,
+    }
+
+
+def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    found = get_openapi(
+        title="ruleengine",
+        version=ruleengine.__version__,
+        openapi_version=VERSION,
+        description=DESCRIPTION,
+        routes=routes,
+        tags=[
+            {"name": "read", "description": "What customers have."},
+            {"name": "operate", "description": "The server itself."},
+        ],
+    )
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    found["components"]["schemas"] |= schema.pop("$defs")
+    schema["properties"]["code"]["examples"] = list(problems.KINDS)
+    found["components"]["schemas"]["Problem"] = schema
+    return found

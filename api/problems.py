@@ -1,0 +1,239 @@
+"""Every way in which a request can fail, as problem details (RFC 9457) with a code that never changes."""
+
+import json
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import ErrorDetails
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.messages import wording
+from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.store.refusals import NotKeptError, NotThereError, StoreUnusableError, WrongStoreError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE = "urn:problem-type:ruleengine:"
+LONGEST_FACT = 200
+MOST_ERRORS = 20
+RETRY_AFTER = "5"
+
+log = logging.getLogger("ruleengine.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way to fail. `detail` is a template over facts."""
+
+    code: str
+    status: int
+    title: str
+    detail: str
+
+    def __call__(self, members: Mapping[str, object] | None = None, **facts: str | int) -> "Refused":
+        """The failure itself, with further members for programs to read."""
+        return Refused(self, self.detail.format_map({name: _short(fact) for name, fact in facts.items()}), members)
+
+
+class Refused(HTTPException):
+    """A request that gets a problem for an answer."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        members: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(kind.status, detail, headers)
+        self.kind = kind
+        self.members = members or {}
+
+
+def _short(fact: str | int) -> str:
+    text = str(fact)
+    return text if len(text) <= LONGEST_FACT else f"{text[:LONGEST_FACT]}…"
+
+
+path_unreadable = Kind(
+    "path_unreadable",
+    400,
+    "Unreadable path",
+    "`{segment}` is not percent-encoded UTF-8.",
+)
+parameter_unknown = Kind(
+    "parameter_unknown",
+    400,
+    "Unknown parameter",
+    "`{parameter}` is not a parameter here. {known}",
+)
+parameter_invalid = Kind("parameter_invalid", 400, "Invalid parameter", "`{parameter}` {wrong}.")
+cursor_invalid = Kind(
+    "cursor_invalid",
+    400,
+    "Invalid cursor",
+    "The cursor was not given out for this list. Use `next_cursor` of the page before as it is.",
+)
+body_unreadable = Kind("body_unreadable", 400, "Unreadable body", "The body is not JSON in UTF-8.")
+path_unknown = Kind("path_unknown", 404, "Nothing at this path", "There is nothing at this path.")
+customer_unknown = Kind(
+    "customer_unknown", 404, "Unknown customer", "No customer `{customer}` is in version {version}."
+)
+version_unknown = Kind("version_unknown", 404, "Unknown version", "{message}")
+tag_unknown = Kind("tag_unknown", 404, "Unknown tag", "Version {version} has no tag `{tag}`.")
+tier_unknown = Kind("tier_unknown", 404, "Unknown tier", "Version {version} has no tier `{tier}`.")
+level_unknown = Kind(
+    "level_unknown", 404, "Unknown level", "Tier `{tier}` of version {version} has no level `{level}`."
+)
+class_unknown = Kind("class_unknown", 404, "Unknown class", "Version {version} has no class `{class}`.")
+value_unknown = Kind(
+    "value_unknown", 404, "Unknown value", "Class `{class}` of version {version} has no value `{value}`."
+)
+method_not_allowed = Kind("method_not_allowed", 405, "Method not allowed", "This path is not for {method}.")
+version_not_kept = Kind("version_not_kept", 410, "Version no longer kept", "{message}")
+body_too_large = Kind("body_too_large", 413, "Body too large", "A body may have at most {most} bytes.")
+media_type_unsupported = Kind(
+    "media_type_unsupported", 415, "Unsupported media type", "The body must be `application/json`."
+)
+host_not_served = Kind(
+    "host_not_served", 421, "Host not served", "This server answers only to names of the machine itself."
+)
+body_invalid = Kind("body_invalid", 422, "Invalid body", "The body is JSON, but not what this path asks for.")
+internal_error = Kind("internal_error", 500, "Internal error", "A mistake of the server; its log tells more.")
+nothing_published = Kind("nothing_published", 503, "Nothing published yet", "There is no version to answer from yet.")
+store_unusable = Kind(
+    "store_unusable", 503, "Store not usable", "The store cannot be read now; the server's log tells why."
+)
+
+KINDS: Mapping[str, Kind] = {kind.code: kind for kind in list(globals().values()) if isinstance(kind, Kind)}
+
+
+def response(refused: Refused, instance: str | None = None) -> Response:
+    kind = refused.kind
+    body: dict[str, object] = {
+        "type": TYPE + kind.code,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": refused.detail,
+        "code": kind.code,
+    }
+    if instance:
+        body["instance"] = instance
+    headers = {"cache-control": "no-store", **(refused.headers or {})}
+    if kind.status == 503:
+        headers["retry-after"] = RETRY_AFTER
+    content = json.dumps(body | dict(refused.members), ensure_ascii=False).encode("utf-8", "replace")
+    return Response(content, kind.status, headers, MEDIA_TYPE)
+
+
+# -- what is raised, as problems -----------------------------------------------------------------------------
+
+
+def install(app: FastAPI) -> None:
+    """Make problems of everything that can be raised while a request is answered."""
+
+    @app.exception_handler(HTTPException)
+    async def of_http(request: Request, error: HTTPException) -> Response:
+        return response(error if isinstance(error, Refused) else _of_framework(request, error))
+
+    @app.exception_handler(RequestValidationError)
+    async def of_parameters(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        return response(parameter_invalid(parameter=str(first["loc"][-1]), wrong=_said(first)))
+
+    @app.exception_handler(ClientDisconnect)
+    async def of_clients_gone(request: Request, error: ClientDisconnect) -> Response:
+        return response(body_unreadable())
+
+    @app.exception_handler(ProblemError)
+    async def of_store(request: Request, error: ProblemError) -> Response:
+        refused = of_problems(error)
+        return response(refused, _logged(error, with_trace=True) if refused.kind.status == 500 else None)
+
+    @app.exception_handler(Exception)
+    async def of_mistakes(request: Request, error: Exception) -> Response:
+        return response(internal_error(), _logged(error))  # The server logs the trace.
+
+
+def _of_framework(request: Request, error: HTTPException) -> Refused:
+    if error.status_code == 405:
+        allowed = {*(error.headers or {}).get("Allow", "").split(", ")}
+        if "GET" in allowed:
+            allowed.add("HEAD")
+        refused = method_not_allowed(method=request.method)
+        refused.headers = {"allow": ", ".join(sorted(allowed))}
+        return refused
+    if error.status_code == 404:
+        return path_unknown()
+    return internal_error() if error.status_code >= 500 else body_unreadable()
+
+
+def of_problems(error: ProblemError) -> Refused:
+    """What the store refuses, as the API says it."""
+    message = " ".join(wording(problem).message for problem in error.problems)
+    match error:
+        case NotKeptError():
+            return version_not_kept(message=message)
+        case NotThereError() if any(problem.code is codes.store_empty for problem in error.problems):
+            return nothing_published()
+        case NotThereError():
+            return version_unknown(message=message)
+        case StoreUnusableError() | WrongStoreError():
+            # Paths and the system's own words are for the log alone.
+            log.error("%s", message)
+            return store_unusable()
+        case _:
+            return internal_error()
+
+
+def _logged(error: Exception, with_trace: bool = False) -> str:
+    """Where the log tells of it. The path is left out, for it names customers."""
+    instance = f"urn:ruleengine:log:{secrets.token_hex(8)}"
+    log.error("%s %s", instance, type(error).__name__, exc_info=error if with_trace else None)
+    return instance
+
+
+def of_body(errors: Sequence[ErrorDetails]) -> Refused:
+    """What is wrong with a body, by places in it."""
+    if any(error["type"] == "json_invalid" for error in errors):
+        return body_unreadable()
+    places: dict[str, str] = {}
+    for error in errors:
+        # Below an id pydantic tells of each type that it could have had.
+        inside = error["loc"][:2]
+        of_id = len(inside) == 2
+        pointer = "".join(f"/{_escaped(str(part))}" for part in inside)
+        places.setdefault(pointer, "must be a text or a whole number" if of_id else _said(error))
+    told = [{"pointer": pointer, "detail": _short(wrong)} for pointer, wrong in list(places.items())[:MOST_ERRORS]]
+    return body_invalid({"errors": told})
+
+
+def _escaped(part: str) -> str:
+    return _short(part).replace("~", "~0").replace("/", "~1")
+
+
+def _said(error: ErrorDetails) -> str:
+    """What pydantic found, in our words."""
+    limits = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "is not known here"
+        case "too_long":
+            return f"must not be longer than {limits['max_length']}"
+        case "greater_than_equal":
+            return f"must be at least {limits['ge']}"
+        case "less_than_equal":
+            return f"must be at most {limits['le']}"
+        case "int_parsing" | "int_parsing_size" | "int_type":
+            return "must be a whole number"
+        case "list_type":
+            return "must be an array"
+        case _:
+            return "is not of the right type"

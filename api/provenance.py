@@ -1,0 +1,90 @@
+"""Which version an answer comes from, as every answer says it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from ruleengine.schema import Manifest
+from ruleengine.store.records import Counts, Version
+from ruleengine.store.store import Store
+from ruleengine.verbs.published import computed, ordered
+
+from . import problems
+
+MOST_REMEMBERED = 256
+FRESH = {"cache-control": "private, no-cache"}
+"""Kept by the client alone, and asked about each time: a new version counts at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    version: Version
+    counts: Counts
+    """As the rules list them."""
+    members: Mapping[str, object]
+    """The members that every answer has."""
+    head: bytes
+    """The same as JSON, without braces."""
+    etag: str
+    """Of a customer's answer: its own part of it changes only with the version."""
+
+
+class Published:
+    """The store, and the provenance of what it answers."""
+
+    def __init__(self, store: Store, manifest: Manifest, today: Callable[[], date] | None = None) -> None:
+        zone = manifest.zone
+        self.store = store
+        self._stale_after = manifest.stale_after_days
+        self._today = today or (lambda: datetime.now(zone).date())
+        self._remembered: dict[tuple[int, bool], Provenance] = {}
+        self._as_of: dict[int, date] = {}
+
+    def current(self) -> Provenance:
+        """Of the version that is current now; refused before the first."""
+        version = self.store.current()
+        if version is None:
+            raise problems.nothing_published()
+        return self.of(version.number)
+
+    def of(self, number: int) -> Provenance:
+        """Of a version that the store has just answered from."""
+        as_of = self._as_of.get(number)
+        if as_of is None:
+            if len(self._as_of) >= MOST_REMEMBERED:
+                self._as_of.clear()
+                self._remembered.clear()
+            as_of = self._as_of[number] = self.store.version(number).as_of
+        stale = self._stale_after is not None and (self._today() - as_of).days > self._stale_after
+        found = self._remembered.get((number, stale))
+        if found is None:
+            found = self._remembered[number, stale] = self._made(number, stale)
+        return found
+
+    def _made(self, number: int, stale: bool) -> Provenance:
+        version = self.store.version(number)
+        # A rollback, and a held run that somebody published later, answer with what was computed before.
+        evaluated = self.store.run(computed(self.store, version).run).started_at
+        members = {
+            "version": number,
+            "ruleset_hash": version.ruleset_hash,
+            "as_of": version.as_of.isoformat(),
+            "evaluated_at": evaluated.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "stale": stale,
+        }
+        head = dumped(members)[1:-1]
+        # The version's own hash is in it, for a store that is made anew counts from 1 again.
+        digest = hashlib.sha256(head + version.hash.encode()).hexdigest()
+        return Provenance(
+            version=version,
+            counts=ordered(self.store, version),
+            members=members,
+            head=head,
+            etag=f'"{number}-{digest[:16]}"',
+        )
+
+
+def dumped(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

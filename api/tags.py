@@ -1,0 +1,27 @@
+"""The tags there are."""
+
+from fastapi import APIRouter, Depends, Response
+
+from . import parameters, problems
+from .models import Tags
+from .openapi import refusals
+from .provenance import FRESH, Published, dumped
+
+
+def router(published: Published) -> APIRouter:
+    routes = APIRouter(tags=["read"], dependencies=[Depends(parameters.only())])
+
+    @routes.get(
+        "/v1/tags",
+        response_model=Tags,
+        operation_id="listTags",
+        summary="Tags, and how many have them",
+        description="Every tag of the current version, also those that nobody has.",
+        responses=refusals(problems.parameter_unknown, problems.parameter_invalid),
+    )
+    async def tags() -> Response:
+        provenance = published.current()
+        tags = [{"name": name, "customers": size} for name, size in provenance.counts.tags.items()]
+        return Response(dumped({**provenance.members, "tags": tags}), headers=FRESH, media_type="application/json")
+
+    return routes

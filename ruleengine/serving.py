@@ -1,0 +1,107 @@
+"""The one door to the HTTP package.
+
+`api/` is installed as `ruleengine.api` (see pyproject.toml). A checker sees the folder under its own name, so this
+door names it in a string.
+"""
+
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable
+from datetime import date
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.schema import Manifest
+from ruleengine.settings import Serving
+from ruleengine.verbs.outcome import NotUsableError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from ruleengine.store.store import Store
+
+BACKLOG = 1024
+KEEP_ALIVE = 30
+"""Seconds that a connection may be idle."""
+LAST_ANSWERS = 10
+"""Seconds that are left to requests under way when the server is told to stop."""
+
+
+def app(store: "Store", manifest: Manifest, *, today: Callable[[], date] | None = None) -> "FastAPI":
+    """The HTTP application over a store, which stays the caller's to close; it answers to this machine alone."""
+    create: Callable[..., FastAPI] = import_module("ruleengine.api.app").create_app
+    return create(store, manifest, today=today)
+
+
+def serve(settings: Serving) -> None:
+    """Answer over HTTP until told to stop; ProblemError where it cannot begin."""
+    address = _local(settings.host)
+    from ruleengine.verbs import published
+
+    with (
+        published.opened(settings.ruleset, settings.profile) as (manifest, store),
+        _listening(address, settings.port) as listener,
+    ):
+        import uvicorn
+
+        config = uvicorn.Config(
+            app(store, manifest),
+            access_log=False,  # paths name customers
+            backlog=BACKLOG,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=LAST_ANSWERS,
+            timeout_keep_alive=KEEP_ALIVE,
+            ws="none",
+        )
+        server = uvicorn.Server(config)
+
+        def stop(number: int, frame: object) -> None:
+            server.should_exit = True
+
+        # uvicorn raises a signal anew once it has stopped; being told to stop is no failure.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        host, port = listener.getsockname()[:2]
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        print(f"Serving {manifest.name} on http://{where}", flush=True)
+        if store.current() is None:
+            print(
+                "Nothing is published yet: every answer is 503 until `ruleengine run` has made a version.", flush=True
+            )
+        server.run(sockets=[listener])
+
+
+def _local(host: str) -> str:
+    """The address of this machine that a host names."""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return host
+    except ValueError:
+        pass
+    reason = (
+        "only this machine itself can be served (127.0.0.1, ::1 or localhost), for whoever can reach the server can "
+        "read every customer"
+    )
+    raise ProblemError(codes.system_refused(None, path=f"--host {host}", reason=reason))
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends small answers at once (TCP_NODELAY) only where a socket says that it is TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = (error.strerror or str(error)).lower()
+        hint = "; another server may be using it, so name another port with --port, or 0 for any that is free"
+        raise NotUsableError(codes.system_refused(None, path=f"{host} port {port}", reason=reason + hint)) from None
+    return listener

@@ -1,0 +1,123 @@
+"""How requests fail that no resource is to blame for, and how the server says how it is."""
+
+import logging
+import sqlite3
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from ruleengine.store import open_store
+from ruleengine.store.store import Store
+from tests.api.asking import PROVENANCE, client_of, problem
+
+READS = [
+    ("GET", "/v1/customers/17"),
+    ("GET", "/v1/customers/17?version=1"),
+    ("POST", "/v1/customers:batchGet"),
+    ("GET", "/v1/tags"),
+    ("GET", "/v1/tags/VIP/customers"),
+    ("GET", "/v1/tiers/loyalty/levels/Gold/customers"),
+    ("GET", "/v1/classes/abc/values/A/customers"),
+    ("GET", "/readyz"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), READS)
+def test_before_the_first_version_there_is_nothing_to_answer(store: Store, method: str, path: str) -> None:
+    answer = client_of(store).request(method, path, json={"ids": ["17"]} if method == "POST" else None)
+
+    assert problem(answer) == (503, "nothing_published")
+    assert answer.headers["retry-after"].isdigit()
+
+
+@pytest.mark.parametrize(("method", "path"), READS)
+def test_a_store_that_cannot_be_read_is_told_and_its_place_is_not(
+    published: Store, tmp_path: Path, method: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    published.close()
+    ledger = tmp_path / ".ruleengine" / "ledger.db"
+    for file in ledger.parent.glob("ledger.db-*"):
+        file.unlink()
+    ledger.write_bytes(b"not a database, and far from it" * 1000)
+    client = client_of(open_store(tmp_path / ".ruleengine"))
+
+    answer = client.request(method, path, json={"ids": ["17"]} if method == "POST" else None)
+
+    assert problem(answer) == (503, "store_unusable")
+    assert str(tmp_path) not in answer.text
+    assert "not a database" in caplog.text
+    assert client.get("/livez").json() == {"status": "alive"}
+
+
+def test_a_mistake_of_ours_is_told_without_a_trace(
+    client: TestClient, published: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: object, **kwargs: object) -> object:
+        raise sqlite3.ProgrammingError("secret detail")
+
+    for method in ("customer", "customers", "members", "current"):
+        monkeypatch.setattr(published, method, broken)
+    for method, path in READS:
+        with caplog.at_level(logging.ERROR):
+            answer = client.request(method, path, json={"ids": ["17"]} if method == "POST" else None)
+        assert problem(answer) == (500, "internal_error")
+        assert "secret" not in answer.text
+        assert answer.json()["instance"] in caplog.text
+
+
+def test_a_server_is_alive_and_then_ready(store: Store, client: TestClient) -> None:
+    assert client.get("/livez").json() == {"status": "alive"}
+    body = client.get("/readyz").json()
+    assert body.keys() == PROVENANCE | {"status"}
+    assert (body["status"], body["version"]) == ("ready", 1)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/v1", "/v1/customers", "/v1/customers/", "/v1/customers/17/", "/v1//customers/17", "/v2/tags", "/docs"],
+)
+def test_there_is_nothing_elsewhere(client: TestClient, path: str) -> None:
+    assert problem(client.get(path)) == (404, "path_unknown")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        *[(m, "/v1/customers/17", "GET, HEAD") for m in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "X")],
+        ("GET", "/v1/customers:batchGet", "POST"),
+        ("POST", "/v1/tags", "GET, HEAD"),
+        ("DELETE", "/v1/tags/VIP/customers", "GET, HEAD"),
+        ("POST", "/livez", "GET, HEAD"),
+    ],
+)
+def test_a_method_that_is_not_for_a_path_is_refused(client: TestClient, method: str, path: str, allowed: str) -> None:
+    answer = client.request(method, path)
+
+    assert problem(answer) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("path", [path for method, path in READS if method == "GET"] + ["/livez", "/v1/nowhere"])
+def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
+    got, head = client.get(path), client.head(path)
+
+    assert head.status_code == got.status_code
+    assert head.content == b""
+    assert dict(head.headers) == dict(got.headers)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8000", "127.0.0.1:8000", "127.8.8.8", "[::1]:8000", "LOCALHOST"]
+)
+def test_names_of_this_machine_are_answered(client: TestClient, host: str) -> None:
+    assert client.get("/v1/tags", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "localhost.evil.example", "10.0.0.1", "", "::x"])
+def test_a_web_page_cannot_read_through_a_name_of_its_own(client: TestClient, host: str) -> None:
+    assert problem(client.get("/v1/customers/17", headers={"host": host})) == (421, "host_not_served")
+
+
+def test_a_long_key_is_not_told_at_length(client: TestClient) -> None:
+    assert len(client.get("/v1/customers/" + "x" * 10_000).json()["detail"]) < 300
