@@ -129,7 +129,9 @@ def fits(document: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
             return isinstance(value, list) and all(fits(document, schema["items"], each) for each in value)
         case "string":
             formats = {"date": r"\d{4}-\d\d-\d\d", "date-time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"}
-            return isinstance(value, str) and bool(re.fullmatch(formats.get(schema.get("format"), "(?s:.*)"), value))
+            return isinstance(value, str) and bool(
+                re.fullmatch(formats.get(schema.get("format", ""), "(?s:.*)"), value)
+            )
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
         case kind:
