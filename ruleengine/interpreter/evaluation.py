@@ -112,9 +112,7 @@ def exists(ruleset: Ruleset, facts: Facts, as_of: date, overrides: Overrides | N
 class Evaluation:
     """One customer in one run."""
 
-    def __init__(
-        self, ruleset: Ruleset, facts: Facts, as_of: date, overrides: Overrides | None = None
-    ) -> None:
+    def __init__(self, ruleset: Ruleset, facts: Facts, as_of: date, overrides: Overrides | None = None) -> None:
         self.ruleset = ruleset
         self.facts = facts
         self.as_of = as_of
@@ -216,9 +214,7 @@ class Evaluation:
                     return None
                 return calculate(operator, cast(Number, a), left.type, cast(Number, b), right.type)
             case Comparison(operator=operator, left=left, right=right):
-                return compare(
-                    operator, self.value(left, event), left.type, self.value(right, event), right.type
-                )
+                return compare(operator, self.value(left, event), left.type, self.value(right, event), right.type)
             case OneOf():
                 operand = self.value(expression.operand, event)
                 return disjunction(
@@ -239,14 +235,10 @@ class Evaluation:
             case Conditional():
                 # Only the side that is taken: `if x < 1000 then x * x else 0` cannot overflow.
                 met = self.truth(expression.condition, event)
-                return convert(
-                    self.value(expression.then if met else expression.otherwise, event), expression.type
-                )
+                return convert(self.value(expression.then if met else expression.otherwise, event), expression.type)
             case Default():
                 operand = self.value(expression.operand, event)
-                return convert(
-                    self.value(expression.value, event) if operand is None else operand, expression.type
-                )
+                return convert(self.value(expression.value, event) if operand is None else operand, expression.type)
             case Scalar():
                 return self._scalar(expression, [self.value(each, event) for each in expression.arguments])
             case Days():
@@ -269,9 +261,7 @@ class Evaluation:
         events: Sequence[Event] = self.events[expression.source]
         if expression.window is not None:
             first, last = days_of(expression.window, self.as_of)
-            events = [
-                event for event in events if (first is None or first <= event.day) and event.day <= last
-            ]
+            events = [event for event in events if (first is None or first <= event.day) and event.day <= last]
         if expression.where is not None:
             events = [event for event in events if self.truth(expression.where, event)]
         argument = expression.argument
@@ -281,13 +271,11 @@ class Evaluation:
     def _scalar(self, expression: Scalar, arguments: list[Value]) -> Value:
         if None in arguments:
             return None
-        among: list[Any] = [convert(argument, expression.type) for argument in arguments]
         number = cast(Number, arguments[0])
         match expression.function:
-            case "least":
-                return cast(Value, min(among))
-            case "greatest":
-                return cast(Value, max(among))
+            case "least" | "greatest":
+                among: list[Any] = [convert(argument, expression.type) for argument in arguments]
+                return cast(Value, min(among) if expression.function == "least" else max(among))
             case "abs":
                 return absolute(number)
             case "floor":

@@ -32,7 +32,8 @@ def events_until(
     as_of: date, declared: Events, rows: Iterable[Mapping[str, Cell]], home: ZoneInfo, customer: Value
 ) -> tuple[Event, ...]:
     """The events that exist for a run; one without a time is at no day up to D, so it does not."""
-    zone = ZoneInfo(declared.zone) if declared.zone else None
+    # The ruleset's own timezone says nothing that leaving it out does not.
+    zone = ZoneInfo(declared.zone) if declared.zone not in (None, home.key) else None
     columns = (*declared.columns, declared.customer, declared.at, *([declared.key] if declared.key else []))
     events = []
     for row in rows:
@@ -77,9 +78,7 @@ def moment(at: date, zone: ZoneInfo | None) -> timedelta:
     return at.replace(tzinfo=None) - EPOCH - (at.utcoffset() or timedelta())
 
 
-def aggregate(
-    function: Aggregation, events: Sequence[Event], values: Sequence[Value], argument: Type
-) -> Value:
+def aggregate(function: Aggregation, events: Sequence[Event], values: Sequence[Value], argument: Type) -> Value:
     """What an aggregate is worth over a customer's events, `values` being its argument for each."""
     days = sorted({event.day for event in events})
     gaps = [(later - earlier).days for earlier, later in pairwise(days)]

@@ -70,9 +70,7 @@ def test_a_quotient_takes_each_side_to_a_double_first() -> None:
     above, below = 2**53 + 1, 3
 
     assert calculate("/", above, WHOLE, below, WHOLE) == float(above) / 3.0
-    assert (
-        calculate("/", money("90071992547409.9300"), MONEY, 1, WHOLE) == float(900719925474099300) / 10000.0
-    )
+    assert calculate("/", money("90071992547409.9300"), MONEY, 1, WHOLE) == float(900719925474099300) / 10000.0
 
 
 def test_numbers_beyond_what_python_rounds_to_stay_exact() -> None:
@@ -207,8 +205,7 @@ scales = st.integers(0, 8)
 @given(numbers, scales, numbers, scales, st.sampled_from("+-*"))
 def test_exact_means_exact(a: int, a_scale: int, b: int, b_scale: int, sign: str) -> None:
     left, right = (
-        convert(Decimal(whole).scaleb(-scale), exact(18, scale))
-        for whole, scale in ((a, a_scale), (b, b_scale))
+        convert(Decimal(whole).scaleb(-scale), exact(18, scale)) for whole, scale in ((a, a_scale), (b, b_scale))
     )
     result = calculate(sign, left, exact(18, a_scale), right, exact(18, b_scale))  # type: ignore[arg-type]
 

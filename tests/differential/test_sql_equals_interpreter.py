@@ -1,0 +1,117 @@
+"""Every engine says what the reference interpreter says, to the bit."""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from ruleengine.checking.ruleset import Ruleset, Tag
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.interpreter import Facts, Outcome, Overflow, evaluate, exists
+from ruleengine.interpreter.evaluation import Evaluation
+from ruleengine.types import Value
+from tests.differential.data import Case
+from tests.differential.duckdb_adapter import checked, run_sql
+from tests.differential.strategies import arithmetic_cases, cases
+
+LOOK = settings(
+    deadline=None,
+    print_blob=True,
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+LOOK_LONG = settings(LOOK, max_examples=5_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreted:
+    outcome: Outcome
+    values: Mapping[str, Value]
+    """All that a rule can name: attributes and metrics."""
+
+
+def interpret(ruleset: Ruleset, facts: Facts, as_of: date) -> Interpreted:
+    outcome = evaluate(ruleset, facts, as_of)
+    evaluation = Evaluation(ruleset, facts, as_of)
+    columns = (ruleset.entity.key, *ruleset.entity.columns)
+    attributes = {column.name: evaluation.attribute(column.name) for column in columns}
+    return Interpreted(outcome, {**attributes, **outcome.metrics})
+
+
+def bits(value: Value) -> tuple[str, object]:
+    """A value such that only the same one of the same type is equal to it."""
+    match value:
+        case None | bool() | str() | date():
+            return type(value).__name__, value
+        case int() | Decimal():
+            return "exact", Decimal(value)
+        case float():
+            return "double", (value, struct.pack(">d", value))
+
+
+def differences(actual: Mapping[str, Value], expected: Mapping[str, Value]) -> dict[str, str]:
+    return {
+        name: f"{value!r}, not {expected[name]!r}"
+        for name, value in actual.items()
+        if bits(value) != bits(expected[name])
+    }
+
+
+def agree(case: Case) -> None:
+    ruleset = checked(case)
+    expected: dict[Any, Interpreted] = {}
+    overflows = set()
+    for key, facts in case.customers().items():
+        try:
+            if exists(ruleset, facts, case.as_of):
+                expected[key] = interpret(ruleset, facts, case.as_of)
+        except Overflow as overflow:
+            overflows.add(overflow.name)
+    if overflows:
+        with pytest.raises(ProblemError) as caught:
+            run_sql(case)
+        (problem,) = caught.value.problems
+        assert problem.code is codes.overflow
+        assert str(problem.facts["name"])[1:-1] in overflows
+        return
+    actual = run_sql(case)
+    assert set(actual) == set(expected)
+    drafts = {rule.name for rule in ruleset.order if rule.draft and isinstance(rule, Tag)}
+    for key, answers in actual.items():
+        outcome, values = expected[key].outcome, expected[key].values
+        different = differences(answers.values, values)
+        assert not different, (key, different)
+        assert answers.tags == {name for name, given in outcome.tags.items() if given} - drafts, key
+        assert answers.ladders == {name: outcome.ladders[name] for name in answers.ladders}, key
+
+
+@LOOK
+@given(cases())
+def test_duckdb(case: Case) -> None:
+    agree(case)
+
+
+@LOOK
+@given(arithmetic_cases())
+def test_duckdb_calculates_alike(case: Case) -> None:
+    agree(case)
+
+
+@pytest.mark.slow
+@LOOK_LONG
+@given(cases())
+def test_duckdb_at_length(case: Case) -> None:
+    agree(case)
+
+
+@pytest.mark.slow
+@LOOK_LONG
+@given(arithmetic_cases())
+def test_duckdb_calculates_alike_at_length(case: Case) -> None:
+    agree(case)
