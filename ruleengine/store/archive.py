@@ -16,9 +16,9 @@ from ruleengine.planning.layout import ValueColumn
 from ruleengine.store import state
 from ruleengine.store.comparing import Comparison, compare, name_tables
 from ruleengine.store.documents import documents_sql
+from ruleengine.store.duck import identifier, literal
 from ruleengine.store.files import Folder, whole
 from ruleengine.store.names import Names
-from ruleengine.store.quoting import identifier, literal
 from ruleengine.store.records import Change, DiffRow, Key, StoredValues
 from ruleengine.store.refusals import RefusedError
 from ruleengine.store.relations import ROW_GROUP, holdings, read

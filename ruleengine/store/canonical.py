@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from ruleengine.planning.layout import ValueColumn
-from ruleengine.store.quoting import identifier, literal
+from ruleengine.store.duck import identifier, literal
 from ruleengine.store.records import Json
 from ruleengine.types import Kind
 

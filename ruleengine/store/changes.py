@@ -8,8 +8,8 @@ import duckdb
 from ruleengine.planning.layout import Layout, ValueColumn
 from ruleengine.store import leaves
 from ruleengine.store.canonical import object_sql
+from ruleengine.store.duck import literal
 from ruleengine.store.names import Names
-from ruleengine.store.quoting import literal
 from ruleengine.store.relations import ROW_GROUP
 
 COLUMNS = ("customer", "kind", "name", "old", "new", "since", "rule_hash", "evidence")

@@ -12,9 +12,9 @@ from typing import Any
 import duckdb
 
 from ruleengine.store.canonical import dump
+from ruleengine.store.duck import literal
 from ruleengine.store.ledger import transaction
 from ruleengine.store.names import Name, Names
-from ruleengine.store.quoting import literal
 from ruleengine.store.records import Answer, Key
 from ruleengine.store.refusals import not_kept
 from ruleengine.store.relations import tag_held, tag_since

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 from sqlite3 import Connection
@@ -14,6 +14,7 @@ from ruleengine.diagnostics import codes
 from ruleengine.planning.layout import Layout
 from ruleengine.store import archive, changes, documents, ledger, lock, state, versions
 from ruleengine.store.comparing import clear, compare, name_tables
+from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
 from ruleengine.store.ledger import Ledger
 from ruleengine.store.names import Names
@@ -286,7 +287,7 @@ class EmbeddedStore:
                         return empty
                     raise no_version()
                 try:
-                    return work(duckdb.connect(), connection)
+                    return work(connect(), connection)
                 except (duckdb.IOException, OSError) as error:
                     last = error
         raise unusable(last)
@@ -342,7 +343,11 @@ class EmbeddedStore:
             self._folder.create()
         except OSError as error:
             raise unusable(error) from error
-        with lock.hold(self._folder.lock, actor):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lock.hold(self._folder.lock, actor))
+            except OSError as error:
+                raise unusable(error) from error
             connection = self._ledger.writing(identity)
             try:
                 with EmbeddedWriter(self._folder, self._ledger, connection, identity, actor, self._clock) as writer:

@@ -99,7 +99,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: list[tuple[int, sqlite3.Connection]] = []
         self._versions: dict[int, Version] = {}  # They never change.
         self._integer_keys: bool | None = None
 
@@ -144,7 +144,7 @@ class Ledger:
         except sqlite3.Error as error:
             raise unusable(error) from error
         self._local.reader = (os.getpid(), connection)
-        self._opened.append(connection)
+        self._opened.append((os.getpid(), connection))
         return connection
 
     def writing(self, identity: Identity) -> sqlite3.Connection:
@@ -170,8 +170,10 @@ class Ledger:
         return connection
 
     def close(self) -> None:
-        for connection in self._opened:
-            connection.close()
+        for pid, connection in self._opened:
+            # After a fork, those of the parent are not ours to close: SQLite would drop the parent's locks.
+            if pid == os.getpid():
+                connection.close()
         self._opened.clear()
         self._local = threading.local()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from ruleengine.planning.layout import TAGS_PER_WORD, Layout
-from ruleengine.store.quoting import literal
+from ruleengine.store.duck import literal
 from ruleengine.store.records import GIVEN, Kind
 
 

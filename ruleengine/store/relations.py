@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ruleengine.planning.layout import TAGS_PER_WORD
+from ruleengine.store.duck import literal
 from ruleengine.store.names import Name, Names
-from ruleengine.store.quoting import literal
 
 ROW_GROUP = 30_720  # fifteen of DuckDB's vectors: about 30,000 rows
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 
 from ruleengine.store import changes, salts, state
+from ruleengine.store.duck import literal
 from ruleengine.store.files import whole
 from ruleengine.store.names import Names
-from ruleengine.store.quoting import literal
 from ruleengine.store.relations import ROW_GROUP, Shape, all_new, holdings, old_state, packed
 from ruleengine.store.steps import reach
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
 from ruleengine.store.names import Names
-from ruleengine.store.quoting import literal
 from ruleengine.store.records import Key
 from ruleengine.store.relations import ROW_GROUP, Shape, holdings, nobody, packed, read, widened
 

@@ -4,9 +4,8 @@ import shutil
 import sqlite3
 from collections.abc import Collection
 
-import duckdb
-
 from ruleengine.store import documents, salts
+from ruleengine.store.duck import connect
 from ruleengine.store.files import PARTIAL, Folder, whole
 from ruleengine.store.ledger import pointer, transaction
 from ruleengine.store.records import Run, RunState, VersionKind
@@ -79,6 +78,13 @@ def _prune(ledger: sqlite3.Connection, folder: Folder) -> None:
             f"UPDATE versions SET has_values = 0 WHERE has_values AND number NOT IN ({kept})",
             {"kept": KEPT_FILES},
         )
+    # A held run that can never be published any more can still be looked at, but nothing asks for its values.
+    superseded = ledger.execute(
+        "SELECT id FROM runs WHERE state = ? AND NOT detached AND base IS NOT (SELECT version FROM pointer)",
+        (RunState.HELD,),
+    )
+    for (run,) in superseded:
+        folder.values(run).unlink(missing_ok=True)
     for run, has_state, has_values in ledger.execute("SELECT run, has_state, has_values FROM versions"):
         if not has_state:
             folder.state(run).unlink(missing_ok=True)
@@ -111,7 +117,7 @@ def _merge_salts(ledger: sqlite3.Connection, folder: Folder) -> None:
     merged = folder.salts / f"to-version-{number}.parquet"
     files = [folder.root / piece for piece in pieces]
     with whole(merged) as partial:
-        salts.merge(duckdb.connect(), files, partial)
+        salts.merge(connect(), files, partial)
     with transaction(ledger):
         ledger.execute("DELETE FROM salt_pieces")
         ledger.execute("INSERT INTO salt_pieces VALUES (?)", (str(merged.relative_to(folder.root)),))

@@ -17,6 +17,7 @@ from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.planning.layout import Layout
 from ruleengine.store import archive, canonical, changes, ledger, publishing, staging, state, sweeping, versions
 from ruleengine.store.comparing import clear, compare, name_tables
+from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder, copy, whole
 from ruleengine.store.ledger import Ledger, text_of, transaction, update_run
 from ruleengine.store.names import Names
@@ -276,7 +277,7 @@ class EmbeddedWriter:
         )
         run = self._begin(header, VersionKind.ROLLBACK, target.number)
         names = ledger.names(self._ledger)
-        duck = duckdb.connect()
+        duck = connect()
         name_tables(duck, names)
         back = self._state(duck, target, names, table="store_new")
         comparison = compare(duck, back, self._state(duck, current, names), names)
@@ -315,7 +316,7 @@ class EmbeddedWriter:
         number = 1 + (ledger.latest_number(self._ledger) or 0)
         staged = versions.staged(row["staged"])
         names = ledger.names(self._ledger)
-        duck = duckdb.connect()
+        duck = connect()
         name_tables(duck, names)
         if staged.number != number:
             # Another version came between: the leaves are made again for the number that this one gets.

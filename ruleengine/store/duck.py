@@ -1,0 +1,18 @@
+"""DuckDB, and text inside its SQL where a parameter cannot stand."""
+
+import tempfile
+
+import duckdb
+
+
+def identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A DuckDB that only computes. What does not fit into memory goes to the system's temporary folder."""
+    return duckdb.connect(config={"temp_directory": tempfile.gettempdir()})
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
