@@ -133,6 +133,8 @@ def test_readers_see_one_version_whole_while_others_are_published(ruleset: Path)
 
 def test_a_server_may_be_there_before_anything_is_published(ruleset: Path) -> None:
     with started(ruleset, "--port", "0") as (server, host, port):
+        assert server.stdout is not None
+        assert "Nothing is published yet" in server.stdout.readline()
         client = Client(host, port)
         assert client.ask("GET", "/livez") == (200, {"status": "alive"})
         assert client.ask("GET", "/readyz")[0] == 503
@@ -144,9 +146,7 @@ def test_a_server_may_be_there_before_anything_is_published(ruleset: Path) -> No
 
         assert client.ask("GET", "/readyz")[0] == 200
         assert client.ask("GET", "/v1/customers/a%2Fb")[1]["customer"] == "a/b"
-        code, out, err = stopped(server, signal.SIGINT)
-    assert (code, err) == (0, "")
-    assert "Nothing is published yet" in out
+        assert stopped(server, signal.SIGINT) == (0, "", "")
 
 
 def test_answers_are_sent_at_once(ruleset: Path) -> None:
