@@ -41,6 +41,6 @@ def _within(ruleset: Ruleset, expression: checked.Expression) -> Iterator[TextLi
         for column, literal in pairs:
             if isinstance(literal, checked.Constant) and isinstance(literal.value, str):
                 if isinstance(column, checked.EventValue):
-                    yield TextLiteral(column.source, column.column, literal.value, literal.span)
+                    yield TextLiteral(ruleset.events[column.source].source, column.column, literal.value, literal.span)
                 elif isinstance(column, checked.Attribute) and not ruleset.entity.distinct:
                     yield TextLiteral(ruleset.entity.source, column.column, literal.value, literal.span)

@@ -42,6 +42,8 @@ class Events:
     """A source of events; `key`, `customer` and `at` can be read like the columns."""
 
     name: str
+    source: str
+    """What profiles bind to data; often called the same."""
     key: Column | None
     customer: Column
     """The `for` column; its type is that of the entity's key."""
@@ -169,6 +171,12 @@ class Ruleset:
     """The rule files."""
     hash: str
     """SHA-256 (hex) of name, timezone and the rule files' names and texts."""
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """The sources that a profile has to bind to data."""
+        entity = () if self.entity.distinct else (self.entity.source,)
+        return tuple(dict.fromkeys((*entity, *(events.source for events in self.events.values()))))
 
     def attribute(self, name: str) -> Column | None:
         for column in (self.entity.key, *self.entity.columns):

@@ -198,6 +198,7 @@ def _events(statement: nodes.EventsStatement, entity: Entity | None, problems: P
             problems.add(codes.unknown_zone(statement.zone.span, name=zone, near=near(zone, available_timezones())))
     return Events(
         name=statement.name.text,
+        source=statement.source.text,
         key=key,
         customer=customer,
         at=at,

@@ -8,8 +8,8 @@ from ruleengine.checking.literals import TextLiteral
 from ruleengine.checking.scope import near
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
+from ruleengine.engines.binding import relation_of
 from ruleengine.engines.columns import literal, quote
-from ruleengine.engines.duckdb import relation_of
 from ruleengine.schema import Profile
 
 MOST_EXAMPLES = 200

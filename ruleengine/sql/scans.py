@@ -21,7 +21,7 @@ Clock = Literal["local", "instant"]
 
 
 def source_relation(name: str) -> str:
-    """Where the rows of a source are, columns named and typed as declared."""
+    """Where the rows of the entity, or of events, are; columns named and typed as declared."""
     return f"source_{name}"
 
 
@@ -306,7 +306,7 @@ class Scans:
             orphans: exp.Expression = build.number(0)
         else:
             known = exp.Select(expressions=[build.column(entity.key.name)]).from_(
-                build.table(source_relation(entity.source))
+                build.table(source_relation(entity.name))
             )
             unknown_customer = exp.Not(this=exp.In(this=customer.copy(), query=exp.Subquery(this=known)))
             orphan = exp.Select(expressions=[build.call("count", exp.Star())])

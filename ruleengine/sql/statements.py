@@ -118,7 +118,7 @@ class _Emitter:
         else:
             key = build.column(entity.key.name)
             select = exp.Select(expressions=[build.named(key, "customer")])
-            select = select.from_(build.table(source_relation(entity.source)))
+            select = select.from_(build.table(source_relation(entity.name)))
             wheres = []
             if entity.since is not None:
                 since = build.column(entity.since)

@@ -18,6 +18,7 @@ from ruleengine.diagnostics.messages import wording
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.engines.duckdb import DuckDB
 from ruleengine.engines.engine import DraftCount, Findings
+from ruleengine.engines.interruption import interruptible
 from ruleengine.planning.plan import plan
 from ruleengine.schema import Profile
 from ruleengine.store.records import Counts, Delta, Identity, Json, Movement, Run, RunHeader, Version
@@ -25,7 +26,6 @@ from ruleengine.store.store import Store, Writer
 from ruleengine.verbs import opening, published
 from ruleengine.verbs.checkout import checkout
 from ruleengine.verbs.fingerprint import Fingerprint, take
-from ruleengine.verbs.interruption import interruptible
 from ruleengine.verbs.outcome import NotUsableError
 from ruleengine.verbs.shapes import as_json
 
@@ -189,9 +189,7 @@ class _Job:
         )
 
     def _fingerprint(self) -> Fingerprint:
-        entity = self.ruleset.entity
-        names = dict.fromkeys([*([] if entity.distinct else [entity.source]), *self.ruleset.events])
-        return take({name: (self.profile.binding(name), self.profile.files(name)) for name in names})
+        return take({name: (self.profile.binding(name), self.profile.files(name)) for name in self.ruleset.bound})
 
     def _unchanged(self, header: RunHeader, current: Version, counts: Counts) -> RunReport:
         return RunReport(
