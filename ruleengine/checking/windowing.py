@@ -1,7 +1,7 @@
 """Windows: which aggregates a `during` reaches, and where it could be read in two ways."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from ruleengine.checking import expressions as checked
@@ -15,6 +15,8 @@ from ruleengine.syntax.format import format_expression
 
 if TYPE_CHECKING:
     from ruleengine.checking.typing import Typing
+
+_LITERALS = (nodes.Number, nodes.Text, nodes.Day, nodes.Truth)
 
 
 def during(typing: "Typing", node: nodes.During, context: Context) -> Made:
@@ -59,15 +61,21 @@ def during(typing: "Typing", node: nodes.During, context: Context) -> Made:
             return None
 
 
-def check_chain(typing: "Typing", node: nodes.Expression) -> None:
-    """Report `a / b during …`, where the window could be meant for both."""
+def check_chain(typing: "Typing", node: nodes.Expression) -> bool:
+    """Report `a / b during …`, where the window could be meant for both; of a comparison each side, then the whole."""
+    if isinstance(node, nodes.Comparison):
+        left, right = check_chain(typing, node.left), check_chain(typing, node.right)
+        if left or right:
+            return True
+    if isinstance(node, nodes.Arithmetic | nodes.Comparison) and isinstance(node.right, _LITERALS):
+        return isinstance(node, nodes.Arithmetic) and check_chain(typing, node.left)
     leaves = list(_leaves(node))
     last = _unwrapped(leaves[-1])
     if len(leaves) < 2 or not isinstance(last, nodes.During) or isinstance(last.operand, nodes.Group):
-        return
+        return False
     others = [leaf for leaf in map(_unwrapped, leaves[:-1]) if _counts_events(typing, leaf)]
     if not others or any(_has_window(typing, leaf) for leaf in others):
-        return
+        return False
     window = "during " + format_window(last.window)
     text = format_expression(node)
     bare = text.removesuffix(" " + window)
@@ -80,10 +88,11 @@ def check_chain(typing: "Typing", node: nodes.Expression) -> None:
             one=f"{bare.removesuffix(format_expression(last.operand))}({format_expression(last)})",
         )
     )
+    return True
 
 
-def _counts_events(typing: "Typing", leaf: nodes.Expression) -> bool:
-    match leaf:
+def _counts_events(typing: "Typing", node: nodes.Node) -> bool:
+    match node:
         case nodes.During():
             return True
         case nodes.Reference(qualifier=None, name=name):
@@ -94,21 +103,32 @@ def _counts_events(typing: "Typing", leaf: nodes.Expression) -> bool:
                 and typing.book.instance(metric, None, "") is not None
                 and typing.book.traits(metric).events
             )
-        case nodes.Call(function=function):
-            return function.text in AGGREGATE_NAMES
+        case nodes.Call(function=function) if function.text in AGGREGATE_NAMES:
+            return True
         case _:
-            return False
+            return any(_counts_events(typing, part) for part in _parts(node))
 
 
-def _has_window(typing: "Typing", leaf: nodes.Expression) -> bool:
-    match leaf:
+def _has_window(typing: "Typing", node: nodes.Node) -> bool:
+    match node:
         case nodes.During():
             return True
-        case nodes.Reference(name=name):
+        case nodes.Reference(qualifier=None, name=name):
             metric = typing.scope.metric(name.text)
-            return metric is None or typing.book.traits(metric).window is not None
-        case _:
+            if metric is None:
+                return typing.scope.windowed(name.text) is not None
+            return typing.book.traits(metric).window is not None
+        case nodes.Call(function=function) if function.text in AGGREGATE_NAMES:
             return False
+        case _:
+            return any(_has_window(typing, part) for part in _parts(node))
+
+
+def _parts(node: nodes.Node) -> Iterator[nodes.Node]:
+    """What stands directly in an expression."""
+    for field in fields(node):
+        value = getattr(node, field.name)
+        yield from (part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, nodes.Node))
 
 
 def format_window(window: nodes.Window) -> str:
