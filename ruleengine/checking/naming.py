@@ -230,6 +230,9 @@ def rule_reference(typing: "Typing", node: nodes.HasTag | nodes.LadderIs, contex
             )
         )
         return None
+    if node.at_least and ladder.kind == "class":  # whose values have no order
+        typing.problems.add(codes.wrong_place(node.span, what="`at least`", place=Word("class")))
+        return None
     values = [level.value.value for level in ladder.levels]
     if ladder.otherwise is not None:
         values.append(ladder.otherwise.value)

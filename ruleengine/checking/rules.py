@@ -10,7 +10,7 @@ from ruleengine.checking.ruleset import Because, Ladder, Level, Rule, Tag
 from ruleengine.checking.scope import near
 from ruleengine.checking.typing import Typing
 from ruleengine.diagnostics import codes
-from ruleengine.diagnostics.problem import Place
+from ruleengine.diagnostics.problem import Place, Word
 from ruleengine.source import Span
 from ruleengine.syntax import nodes
 from ruleengine.syntax.format import format_statement
@@ -178,6 +178,9 @@ def _spoken(rule: Rule) -> str:
 
 def entity_condition(statement: nodes.EntityStatement, typing: Typing) -> checked.Expression | None:
     """Whom of the entity's rows the ruleset is about."""
+    if statement.distinct:
+        for column in statement.columns:  # Events have many values, of which none is the customer's.
+            typing.problems.add(codes.wrong_place(column.span, what=Word("an-attribute"), place="from distinct"))
     if statement.where is None:
         return None
     if statement.distinct:
