@@ -41,10 +41,10 @@ class Lowering:
 
     def lower(self, node: checked.Expression) -> exp.Expression:
         match node:
-            case checked.Constant(value=value):
-                return self._constant(value, node.type)
-            case checked.ParameterValue(parameter=name):
-                return build.comment(self._constant(self.parameters[name][0], node.type), name)
+            case checked.Constant() | checked.ParameterValue():
+                written = self._written(node)
+                # DuckDB takes a short whole number for one of 32 bits, and computes with it as such.
+                return build.cast(written, "BIGINT") if _is_short(written) else written
             case (
                 checked.Attribute()
                 | checked.EventValue()
@@ -60,7 +60,7 @@ class Lowering:
                 return self._arithmetic(node)
             case checked.Comparison(operator=operator, left=left, right=right):
                 double = Kind.DOUBLE in (left.type.kind, right.type.kind)
-                sides = (self._as_double(side) if double else self.lower(side) for side in (left, right))
+                sides = (self._as_double(side) if double else self._written(side) for side in (left, right))
                 return build.binary(_COMPARISONS[operator], *sides)
             case checked.OneOf():
                 return self._one_of(node)
@@ -103,6 +103,16 @@ class Lowering:
 
     # -- numbers ----------------------------------------------------------------------------------------
 
+    def _written(self, node: checked.Expression) -> exp.Expression:
+        """As `lower`, but a number that is only compared or cast stands as it was written."""
+        match node:
+            case checked.Constant(value=value):
+                return self._constant(value, node.type)
+            case checked.ParameterValue(parameter=name):
+                return build.comment(self._constant(self.parameters[name][0], node.type), name)
+            case _:
+                return self.lower(node)
+
     def _constant(self, value: ParameterConstant, type: Type) -> exp.Expression:
         made = build.constant(value)
         if isinstance(value, Decimal):
@@ -119,7 +129,7 @@ class Lowering:
             return self.lower(node)
         if isinstance(node, checked.Constant) and not isinstance(node.value, bool):
             return build.constant(float(node.value))  # type: ignore[arg-type]
-        made, digits, scale = self.lower(node), node.type.digits, node.type.scale
+        made, digits, scale = self._written(node), node.type.digits, node.type.scale
         if digits <= EXACT_DOUBLE_DIGITS or (scale == 0 and digits <= BIGINT_DIGITS + 1):
             return build.cast(made, "DOUBLE")
         return build.call("nearest_double", made, build.number(10 ** (EXACT_DOUBLE_DIGITS - scale)))
@@ -130,7 +140,7 @@ class Lowering:
             return self._as_double(node)
         if isinstance(node, checked.Constant) and isinstance(node.value, int | Decimal):
             return build.constant(float(int(node.value * 10**scale)))
-        made = build.cast(self.lower(node), f"DECIMAL(38, {scale})")
+        made = build.cast(self._written(node), f"DECIMAL(38, {scale})")
         return build.call("whole_double", made, build.number(10**scale), build.number(10 ** (BIGINT_DIGITS - scale)))
 
     def _arithmetic(self, node: checked.Arithmetic) -> exp.Expression:
@@ -163,8 +173,6 @@ class Lowering:
             made = build.cast(made, f"DECIMAL({MAX_FACTOR_DIGITS}, {type.scale})")
         if result.digits > BIGINT_DIGITS and not other:
             made = build.cast(made, f"DECIMAL(38, {type.scale})")
-        elif type.scale == 0 and isinstance(node, checked.Constant):
-            made = build.cast(made, "BIGINT")
         return made
 
     def _addend(self, node: checked.Expression, result: Type) -> exp.Expression:
@@ -172,8 +180,6 @@ class Lowering:
         made = self.lower(node)
         if result.scale == 0 and result.digits > BIGINT_DIGITS and node.type.digits <= BIGINT_DIGITS + 1:
             return build.cast(made, "DECIMAL(38, 0)")
-        if isinstance(node, checked.Constant) and node.type.scale == 0:
-            return build.cast(made, exact_type(node.type.digits, 0))
         return made
 
     def _scalar(self, node: checked.Scalar) -> exp.Expression:
@@ -239,7 +245,7 @@ class Lowering:
             ]
         else:
             double = operand.type.kind is Kind.DOUBLE
-            choices = [self._as_double(choice) if double else self.lower(choice) for choice in node.choices]
+            choices = [self._as_double(choice) if double else self._written(choice) for choice in node.choices]
         return exp.In(this=build.wrapped(self.lower(operand)), expressions=choices)
 
     def _days(self, node: checked.Days) -> exp.Expression:
@@ -261,6 +267,12 @@ class Lowering:
                 )
             case _:
                 assert_never(node.direction)
+
+
+def _is_short(made: exp.Expression) -> bool:
+    """Whether this is a whole number as it is written."""
+    literal = made.this.this if isinstance(made, exp.Paren) and isinstance(made.this, exp.Neg) else made
+    return isinstance(literal, exp.Literal) and not literal.is_string and "." not in literal.name
 
 
 def _anniversary(day: exp.Expression, year: int) -> exp.Expression:
