@@ -74,7 +74,7 @@ def version(report: VersionInFull, terminal: Terminal) -> Iterator[str]:
         ("reason", plain(found.reason or "")),
         ("base", str(found.base or "")),
         ("rules", found.ruleset_hash[:HASH]),
-        ("parameters", ", ".join(f"{plain(k)} = {plain(str(v))}" for k, v in found.parameters.items())),
+        ("parameters", ", ".join(f"{plain(k)} = {_value(v)}" for k, v in found.parameters.items())),
         ("data", (found.fingerprint or "not known")[:HASH]),
         ("commit", " by ".join(plain(x[:40]) for x in (found.git_commit, found.git_author) if x)),
         ("hash", found.hash[:HASH]),
@@ -84,6 +84,10 @@ def version(report: VersionInFull, terminal: Terminal) -> Iterator[str]:
     yield from sizes(found.counts, terminal, found.movement)
     yield ""
     yield movement(found.movement, terminal)
+
+
+def _value(value: object) -> str:
+    return ", ".join(plain(str(each)) for each in value) if isinstance(value, list | tuple) else plain(str(value))
 
 
 def published(version: Version, terminal: Terminal) -> str:
@@ -100,7 +104,8 @@ def movement(moved: Movement, terminal: Terminal) -> str:
     parts += [f"{moved.arrived:,} new"] * bool(moved.arrived)
     parts += [f"{moved.vanished:,} gone"] * bool(moved.vanished)
     ladders = [("tier", moved.tiers), ("class", moved.classes)]
-    parts += [f"{n:,} moved in {kind} {plain(name)}" for kind, of in ladders for name, n in of.items() if n]
+    if moved.customers > moved.arrived:  # a newcomer has not moved
+        parts += [f"{n:,} moved in {kind} {plain(name)}" for kind, of in ladders for name, n in of.items() if n]
     return terminal.dot.join(parts)
 
 

@@ -168,6 +168,8 @@ class DuckDB:
         return False
 
     def _failed(self, error: duckdb.Error) -> Problem:
+        if isinstance(error, duckdb.CatalogException | duckdb.BinderException | duckdb.ParserException):
+            raise error  # SQL of ours that is wrong is no problem of the user's
         return codes.engine_failed(None, reason=reason_of(error), directory=str(self._spill.parent))
 
 
