@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from fractions import Fraction
+from hashlib import sha256
 from typing import Any, assert_never, cast
 from zoneinfo import ZoneInfo
 
@@ -27,10 +29,14 @@ from ruleengine.checking.expressions import (
     Not,
     OneOf,
     ParameterValue,
+    Points,
+    Ranking,
+    Sample,
     Scalar,
+    ScoreLine,
     TextTest,
 )
-from ruleengine.checking.ruleset import Ladder, ParameterConstant, Ruleset, Tag
+from ruleengine.checking.ruleset import Ladder, Metric, ParameterConstant, Rule, Ruleset, Tag
 from ruleengine.interpreter.arithmetic import (
     Number,
     TooLarge,
@@ -46,6 +52,8 @@ from ruleengine.interpreter.arithmetic import (
     negation,
     negative,
     rounded,
+    scaled,
+    units,
 )
 from ruleengine.interpreter.events import Cell, Event, aggregate, events_until, read
 from ruleengine.planning.windows import days_of
@@ -79,6 +87,9 @@ class Outcome:
     ladders: Mapping[str, str | None]
     unknown_lines: Mapping[str, int]
     """Of classes without a value because of an unknown line: which line, from 0."""
+    unanswered: Mapping[tuple[str, str], str]
+    """Metrics, tags, tiers and classes, by kind and name, that are in none of the above: they read the metric
+    that stands here, which ranks customers and was not given."""
 
 
 class Overflow(Exception):  # noqa: N818  # a word of the language
@@ -91,17 +102,19 @@ class Overflow(Exception):  # noqa: N818  # a word of the language
         self.reason = reason
 
 
+class NeedsPopulation(Exception):  # noqa: N818  # a word of the language
+    """What ranks a customer among all others cannot be told of one alone, unless it is given."""
+
+    def __init__(self, metric: str) -> None:
+        super().__init__(f"{metric} ranks a customer among all others, so it has to be given")
+        self.metric = metric
+
+
 def evaluate(ruleset: Ruleset, facts: Facts, as_of: date, overrides: Overrides | None = None) -> Outcome:
     """Every metric, tag and ladder of one customer in a run for a date; raises Overflow."""
     evaluation = Evaluation(ruleset, facts, as_of, overrides)
     evaluation.run()
-    return Outcome(
-        exists=evaluation.exists(),
-        metrics=evaluation.metrics,
-        tags=evaluation.tags,
-        ladders=evaluation.ladders,
-        unknown_lines=evaluation.unknown_lines,
-    )
+    return evaluation.outcome()
 
 
 def exists(ruleset: Ruleset, facts: Facts, as_of: date, overrides: Overrides | None = None) -> bool:
@@ -118,33 +131,62 @@ class Evaluation:
         self.as_of = as_of
         self.overrides = overrides or {}
         self.home = ZoneInfo(ruleset.timezone)
-        customer = self.attribute(ruleset.entity.key.name)
+        self.customer = self.attribute(ruleset.entity.key.name)
         self.events = {
-            name: events_until(as_of, declared, facts.events.get(name, ()), self.home, customer)
+            name: events_until(as_of, declared, facts.events.get(name, ()), self.home, self.customer)
             for name, declared in ruleset.events.items()
         }
-        self.metrics: dict[str, Value] = {}
+        self.metrics: dict[str, Value] = {
+            name: convert(value, ruleset.metrics[name].type)
+            for name, value in facts.metrics.items()
+            if name in ruleset.metrics
+        }
         self.tags: dict[str, Truth] = {}
         self.ladders: dict[str, str | None] = {}
         self.unknown_lines: dict[str, int] = {}
+        self.unanswered: dict[tuple[str, str], str] = {}
 
     def run(self) -> None:
         """Work out every metric and rule, each after those it reads."""
-        for name, metric in self.ruleset.metrics.items():
-            if name in self.facts.metrics:
-                self.metrics[name] = convert(self.facts.metrics[name], metric.type)
-            else:
-                with overflow_of("metric", name):
-                    self.metrics[name] = self.value(metric.expression)
+        for metric in self.ruleset.metrics.values():
+            self.work_out(metric)
         for rule in self.ruleset.order:
-            with overflow_of(rule.kind, rule.name):
-                match rule:
-                    case Tag():
-                        self.tags[rule.name] = self._tag(rule)
-                    case Ladder():
-                        self.ladders[rule.name] = self._ladder(rule)
-                    case _:
-                        assert_never(rule)
+            self.answer(rule)
+
+    def work_out(self, metric: Metric) -> None:
+        if metric.name not in self.metrics:
+            with self._answering("metric", metric.name):
+                if isinstance(metric.expression, Ranking):
+                    raise NeedsPopulation(metric.name)
+                self.metrics[metric.name] = self.value(metric.expression)
+
+    def answer(self, rule: Rule) -> None:
+        with self._answering(rule.kind, rule.name):
+            match rule:
+                case Tag():
+                    self.tags[rule.name] = self._tag(rule)
+                case Ladder():
+                    self.ladders[rule.name] = self._ladder(rule)
+                case _:
+                    assert_never(rule)
+
+    def outcome(self) -> Outcome:
+        return Outcome(
+            exists=self.exists(),
+            metrics=self.metrics,
+            tags=self.tags,
+            ladders=self.ladders,
+            unknown_lines=self.unknown_lines,
+            unanswered=self.unanswered,
+        )
+
+    @contextmanager
+    def _answering(self, kind: str, name: str) -> Iterator[None]:
+        try:
+            with overflow_of(kind, name):
+                yield
+        except NeedsPopulation as needed:
+            self.unanswered[kind, name] = needed.metric
 
     def exists(self) -> bool:
         entity = self.ruleset.entity
@@ -202,6 +244,7 @@ class Evaluation:
                 assert event is not None
                 return event.values[expression.column]
             case MetricValue():
+                self._ask("metric", expression.metric)
                 return self.metrics[expression.metric]
             case Aggregate():
                 return self._aggregate(expression)
@@ -244,12 +287,28 @@ class Evaluation:
             case Days():
                 day = self.value(expression.operand, event)
                 return None if day is None else _days(expression.direction, cast(date, day), self.as_of)
+            case Points():
+                scale = expression.type.scale
+                return scaled(sum(units(cast(Number, self.value(line)), scale) for line in expression.lines), scale)
+            case ScoreLine():
+                return expression.points if self.truth(expression.when, event) else 0
+            case Sample():
+                return _is_sampled(self.value(expression.key), expression)
+            case Ranking():
+                raise AssertionError("a ranking is a metric of its own")
             case HasTag():
+                self._ask("tag", expression.tag)
                 return self.tags[expression.tag] is True
             case LadderIs():
+                self._ask(self.ruleset.ladders[expression.ladder].kind, expression.ladder)
                 return self.ladders[expression.ladder] in expression.values
             case _:
                 assert_never(expression)
+
+    def _ask(self, kind: str, name: str) -> None:
+        """Whether there is an answer; else whoever reads it has none either."""
+        if (kind, name) in self.unanswered:
+            raise NeedsPopulation(self.unanswered[kind, name])
 
     def choices(self, membership: OneOf) -> list[tuple[Value, Type]]:
         if isinstance(membership.choices, str):
@@ -295,6 +354,11 @@ def overflow_of(kind: str, name: str) -> Iterator[None]:
         yield
     except TooLarge as problem:
         raise Overflow(kind, name, str(problem)) from None
+
+
+def _is_sampled(key: Value, sample: Sample) -> bool:
+    digest = sha256(f"{key}|{sample.salt}".encode()).hexdigest()
+    return int(digest[:8], 16) < Fraction(sample.share) * 2**32
 
 
 def _text_test(operator: str, text: str | None, part: str | None) -> Truth:

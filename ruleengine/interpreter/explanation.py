@@ -21,8 +21,8 @@ from ruleengine.checking.expressions import (
     walk,
 )
 from ruleengine.checking.ruleset import Ladder, Rule, Ruleset, Tag
-from ruleengine.interpreter.arithmetic import WIDE, Number, Truth, absolute, double
-from ruleengine.interpreter.evaluation import Evaluation, Facts, Overrides, overflow_of
+from ruleengine.interpreter.arithmetic import WIDE, Number, Truth, absolute, ceiling, double, floor
+from ruleengine.interpreter.evaluation import Evaluation, Facts, NeedsPopulation, Overrides, overflow_of
 from ruleengine.types import BOOLEAN, Kind, Value
 
 OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
@@ -95,10 +95,15 @@ def explain(
     rule: str | tuple[str, str],
     overrides: Overrides | None = None,
 ) -> TagTrace | LadderTrace:
-    """Why one rule answers as it does; `rule` is a name, or its kind (tag, tier, class) and name."""
+    """Why one rule answers as it does; `rule` is a name, or its kind (tag, tier, class) and name.
+
+    Raises Overflow, and NeedsPopulation where the rule reads a ranking that is not given.
+    """
     found = _find(ruleset, rule)
     evaluation = Evaluation(ruleset, facts, as_of, overrides)
     evaluation.run()
+    if (found.kind, found.name) in evaluation.unanswered:
+        raise NeedsPopulation(evaluation.unanswered[found.kind, found.name])
     with overflow_of(found.kind, found.name):
         match found:
             case Tag():
@@ -212,16 +217,22 @@ def _gap(expression: Expression, sides: tuple[Trace, ...], wanted: bool) -> Gap 
     rise = _difference(sides[1].answer, sides[0].answer)
     if sign == "!=" or rise is None:
         return None
-    whole = isinstance(rise, int)  # days are, too
-    beyond = sign in ("<", ">")
-    more = rise > 0 if sign == "=" else sign in (">", ">=")
     moves_right = _is_fixed(left) and not _is_fixed(right)
+    side = right if moves_right else left
+    more = rise > 0 if sign == "=" else sign in (">", ">=")
+    amount, beyond = absolute(rise), sign in ("<", ">")
+    if side.type.is_integer or side.type.kind is Kind.DATE:
+        # It moves in whole steps: from 1 to above 2.5 takes 2.
+        if beyond:
+            amount, beyond = floor(amount) + 1, False
+        elif sign != "=":
+            amount = ceiling(amount)
     return Gap(
-        side=right if moves_right else left,
-        amount=absolute(rise) + 1 if beyond and whole else absolute(rise),
-        unit="days" if left.type.kind is Kind.DATE else "number",
+        side=side,
+        amount=amount,
+        unit="days" if side.type.kind is Kind.DATE else "number",
         direction="more" if more is not moves_right else "less",
-        beyond=beyond and not whole,
+        beyond=beyond,
     )
 
 
