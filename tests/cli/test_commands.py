@@ -17,7 +17,7 @@ from ruleengine.cli import main
 from ruleengine.cli.commands import program
 from ruleengine.store import open_store
 from ruleengine.store.records import Identity
-from ruleengine.verbs.interruption import interruptible
+from ruleengine.engines.interruption import interruptible
 from tests.cli.conftest import DAY, Ask
 
 # -- check, fmt, new --------------------------------------------------------------------------------------
