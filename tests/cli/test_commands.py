@@ -15,9 +15,9 @@ import pytest
 
 from ruleengine.cli import main
 from ruleengine.cli.commands import program
+from ruleengine.engines.interruption import interruptible
 from ruleengine.store import open_store
 from ruleengine.store.records import Identity
-from ruleengine.engines.interruption import interruptible
 from tests.cli.conftest import DAY, Ask
 
 # -- check, fmt, new --------------------------------------------------------------------------------------
