@@ -73,6 +73,8 @@ def check_chain(typing: "Typing", node: nodes.Expression) -> bool:
     last = _unwrapped(leaves[-1])
     if len(leaves) < 2 or not isinstance(last, nodes.During) or isinstance(last.operand, nodes.Group):
         return False
+    if not _counts_events(typing, last.operand):  # a problem of its own
+        return False
     others = [leaf for leaf in map(_unwrapped, leaves[:-1]) if _counts_events(typing, leaf)]
     if not others or any(_has_window(typing, leaf) for leaf in others):
         return False
