@@ -9,7 +9,6 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-
 MAX_DIGITS = 37  # a value of more digits is an overflow
 MAX_FACTOR_DIGITS = 18  # as is an operand of * of more
 MAX_SCALE = 8  # the checker asks for round() beyond

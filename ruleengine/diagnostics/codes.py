@@ -1,6 +1,7 @@
 """Every kind of problem, declared once: stable slug and severity.
 
-Titles, messages and hints stand in `messages/<language>/*.toml` under the same slug; each has a page in `tests/corpus/`.
+Titles, messages and hints stand in `messages/<language>/*.toml` under the same slug; each has a page in
+`tests/corpus/`.
 """
 
 from ruleengine.diagnostics.problem import Code, Severity
@@ -128,6 +129,13 @@ unused = _warning("unused")
 missing_not_matched = _warning("missing-not-matched")
 review_overdue = _warning("review-overdue")
 never_in_data = _warning("never-in-data")
+never_true = _warning("never-true")
+never_together = _warning("never-together")
+always_true = _warning("always-true")
+never_given = _warning("never-given")
+hidden_level = _warning("hidden-level")
+gap = _warning("gap")
+equal_tags = _warning("equal-tags")
 
 # -- data: sources and what they hold ---------------------------------------------------------------------
 
