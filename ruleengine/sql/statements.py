@@ -141,6 +141,7 @@ class _Emitter:
         """One row per customer with every metric a rule reads: scans joined to the customers, then layer on layer."""
         plan = self.plan
         ctes = [(scan.name, self.scans.scan(scan)) for scan in plan.scans]
+        materialized: set[str] = set()
         select = exp.Select(expressions=[build.column("customer", "customers")])
         for column in plan.attributes.values():
             select = select.select(build.column(column, "customers"), copy=False)
@@ -156,9 +157,12 @@ class _Emitter:
         for depth, layer in enumerate(layers[1:], 1):
             previous = f"metrics {depth}"
             ctes.append((previous, select))
+            ranked_scans = ranking_scans(layer)
+            if ranked_scans:  # read more than once: computed once
+                materialized.add(previous)
             select = exp.Select(expressions=[exp.Column(this=exp.Star(), table=build.name(previous))])
             select = select.from_(build.table(previous), copy=False)
-            for number, ranked in enumerate(ranking_scans(layer), 1):
+            for number, ranked in enumerate(ranked_scans, 1):
                 ranks = f"ranks {depth}.{number}"
                 ctes.append((ranks, rank(self.frame, previous, ranked)))
                 on = exp.EQ(this=build.column("customer", ranks), expression=build.column("customer", previous))
@@ -171,7 +175,8 @@ class _Emitter:
                 if not isinstance(metric.metric.expression, checked.Ranking):
                     select = select.select(self._metric(self.frame, metric), copy=False)
         for name, query in ctes:
-            select = select.with_(build.name(name), as_=query, copy=False)
+            once = True if name in materialized else None
+            select = select.with_(build.name(name), as_=query, materialized=once, copy=False)
         return Statement(name="metrics", purpose="Every metric that a rule reads", tree=_create("metrics", select))
 
     def _metric(self, lowering: Lowering, column: MetricColumn) -> exp.Expression:
