@@ -16,6 +16,7 @@ from ruleengine.functions.rankings import RANKINGS
 from ruleengine.functions.scalars import SCALARS
 from ruleengine.syntax import nodes
 from ruleengine.syntax.format import format_expression
+from ruleengine.syntax.wording import format_modifiers
 from ruleengine.types import BOOLEAN, COUNT, DATE, DAYS, DOUBLE, MAX_DIGITS, MAX_SCALE, Kind, Type, common, exact
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ _SCALAR_EXAMPLES = {
 
 def call(typing: "Typing", node: nodes.Call, context: Context) -> Made:
     name = node.function.text
+    if node.modifiers is not None:
+        what = f"`{format_modifiers(node.modifiers)}`"
+        typing.problems.add(codes.wrong_place(node.modifiers.span, what=what, place=f"`{name}`"))
+        return None
     if name in AGGREGATE_NAMES:
         return _aggregate(typing, node, context)
     if name in SCALARS:

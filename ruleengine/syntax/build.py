@@ -180,9 +180,26 @@ class Builder(Transformer[Any, Any]):
         return nodes.Conditional(_span(parts), parts[1], parts[3], parts[5])
 
     def call(self, parts: Parts) -> nodes.Call:
-        arguments = [part for part in parts if not isinstance(part, Token)]
+        arguments = [part for part in parts if not isinstance(part, Token | nodes.Modifiers)]
         where = arguments.pop() if _has(parts, "WHERE") else None
-        return nodes.Call(_span(parts), _name(parts[0]), _has(parts, "DISTINCT"), tuple(arguments), where)
+        distinct = _has(parts, "DISTINCT")
+        return nodes.Call(_span(parts), _name(parts[0]), distinct, tuple(arguments), where, _modifiers(parts))
+
+    # -- the whole population
+
+    def top(self, parts: Parts) -> nodes.Top:
+        default_beside([part for part in parts if not isinstance(part, nodes.Modifiers)])
+        return nodes.Top(_span(parts), parts[0].type == "BOTTOM", parts[1], parts[3], _modifiers(parts))
+
+    def sample(self, parts: Parts) -> nodes.Sample:
+        return nodes.Sample(_span(parts), parts[1], parts[2])
+
+    def modifiers(self, parts: Parts) -> nodes.Modifiers:
+        clauses = {part.word.type: part for part in parts}
+        within, among = _value(clauses, "WITHIN"), _value(clauses, "AMONG")
+        return nodes.Modifiers(_span(parts), "LOWEST" in clauses, within, "TIES" in clauses, among)
+
+    top_modifiers = modifiers
 
     # -- windows
 
@@ -211,6 +228,7 @@ class Builder(Transformer[Any, Any]):
         return Clause(parts[0], parts[1:], _span(parts))
 
     entity_source = entity_filter = events_clause = tag_clause = otherwise = clause
+    lowest = within = split = among = clause
 
     def type(self, parts: Parts) -> Clause:
         name, *size = parts
@@ -240,6 +258,9 @@ class Builder(Transformer[Any, Any]):
 
     def level(self, parts: Parts) -> nodes.Level:
         return nodes.Level(_span(parts), parts[0], parts[2])
+
+    def score_line(self, parts: Parts) -> nodes.ScoreLine:
+        return nodes.ScoreLine(_span(parts), parts[1], parts[3])
 
     # -- statements; None where one lacks what it cannot do without, which is then among the problems
 
@@ -285,6 +306,20 @@ class Builder(Transformer[Any, Any]):
 
     def metric(self, parts: Parts) -> nodes.MetricStatement:
         return nodes.MetricStatement(_span(parts), _name(parts[1]), _label(parts), parts[-1])
+
+    def score(self, parts: Parts) -> nodes.ScoreStatement | None:
+        lines = tuple(part for part in parts if isinstance(part, nodes.ScoreLine))
+        if not lines:
+            parts[0].reading.problems.append(
+                codes.missing_clause(
+                    parts[0].span.to(parts[1].span),
+                    statement=clip(f"{parts[0].text} {parts[1].text}", 60),
+                    word="add",
+                    example=Word("example-add"),
+                )
+            )
+            return None
+        return nodes.ScoreStatement(_span(parts), _name(parts[1]), _label(parts), lines)
 
     def tag(self, parts: Parts) -> nodes.TagStatement | None:
         name = next(part for part in parts if isinstance(part, nodes.Text))
@@ -374,6 +409,10 @@ def _columns(clauses: dict[str, Clause]) -> tuple[nodes.Column, ...]:
 
 def _label(parts: Parts) -> nodes.Text | None:
     return parts[2] if isinstance(parts[2], nodes.Text) else None
+
+
+def _modifiers(parts: Parts) -> nodes.Modifiers | None:
+    return next((part for part in parts if isinstance(part, nodes.Modifiers)), None)
 
 
 def _fits(size: list[Decimal]) -> bool:

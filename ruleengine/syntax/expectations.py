@@ -45,6 +45,10 @@ def in_words(expected: set[str], first: Token, opened: bool) -> str:
             "DURING",
             "OPEN",
             "DOT",
+            "LOWEST",
+            "WITHIN",
+            "TIES",
+            "AMONG",
         }
     if {"DAYS", "WEEKS"} <= rest:
         choices.append("`days`, `weeks`, `months` or `years`")

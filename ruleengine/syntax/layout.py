@@ -60,6 +60,8 @@ def lay_out(statement: nodes.Statement, comments: Comments = NONE) -> list[Line]
         case nodes.MetricStatement(name=name, label=label, expression=expression):
             head = f"metric {name.text}{_label(label)} ="
             return _expression(head, expression, 0, statement.span.start, comments=comments)
+        case nodes.ScoreStatement():
+            return _score(statement, comments)
         case nodes.TagStatement():
             return _tag(statement, comments)
         case nodes.LadderStatement():
@@ -148,6 +150,14 @@ def _ladder(ladder: nodes.LadderStatement, comments: Comments) -> list[Line]:
     if ladder.otherwise is not None:
         at = ladder.otherwise.span.start
         lines.append(Line(INDENT, f"otherwise {quoted(ladder.otherwise.value)}", at, 1))
+    return lines
+
+
+def _score(score: nodes.ScoreStatement, comments: Comments) -> list[Line]:
+    lines = [Line(0, f"score {score.name.text}{_label(score.label)}", score.span.start)]
+    for line in score.lines:
+        prefix = f"add {format_expression(line.points)} when"
+        lines += _expression(prefix, line.when, INDENT, line.span.start, comments=comments)
     return lines
 
 

@@ -32,6 +32,9 @@ CONNECTING = frozenset(
         "during",
         "default",
         "otherwise",
+        "by",
+        "within",
+        "among",
     }
 )
 """Words that stand behind an operand; in front of one they show that another is missing."""
@@ -51,11 +54,8 @@ LATER_WORDS = frozenset(
         "review",
         "had",
         "was",
-        "sample",
-        "top",
-        "bottom",
+        "expires",
     }
-    | {"lowest", "within", "among", "ties", "expires", "had"}
 )
 """Words of the language that are not understood yet."""
 
@@ -158,10 +158,7 @@ class _Mistake:
     def _later(self) -> Problem | None:
         """A part of the language that is not understood yet."""
         word, follower = self.token.text, self.follower
-        sampled = self.before.text == "sample" and self.token.type == "NUMBER"
-        if sampled:
-            return codes.not_yet(self.before.span, word="sample")
-        if not _is_word(self.token) or word == "best":
+        if not _is_word(self.token):
             return None
         if word == "if" and follower is not None and follower.text == "unknown":
             return codes.not_yet(self.token.span.to(follower.span), word="if unknown keep")

@@ -7,13 +7,31 @@ from ruleengine.syntax.token import Token
 MAX_DEPTH = 32
 MAX_OPERANDS = 100
 
-STATEMENTS = frozenset({"entity", "events", "let", "metric", "tag", "tier", "class", "draft"})
-LATER_STATEMENTS = frozenset({"score", "manual", "check", "example", "use", "at"})
+STATEMENTS = frozenset({"entity", "events", "let", "metric", "score", "tag", "tier", "class", "draft"})
+LATER_STATEMENTS = frozenset({"manual", "check", "example", "use", "at"})
 
 _ARITHMETIC = frozenset({"PLUS", "MINUS", "TIMES", "OVER"})
 _OPERANDS = frozenset({"NAME", "NUMBER", "QUOTED", "DATE", "CLOSE"})
 _PREFIXES = frozenset({"not", "days"})
-_JOINTS = frozenset({"and", "or", "then", "else", "when", "unless", "where", "between", "in", "is", "default"})
+_JOINTS = frozenset(
+    {
+        "and",
+        "or",
+        "then",
+        "else",
+        "when",
+        "unless",
+        "where",
+        "between",
+        "in",
+        "is",
+        "default",
+        "by",
+        "within",
+        "among",
+        "add",
+    }
+)
 _COMPARISONS = frozenset({"EQUAL", "UNEQUAL", "LESS", "LESS_OR_EQUAL", "MORE", "MORE_OR_EQUAL"})
 
 
@@ -100,7 +118,7 @@ def too_deep(tokens: list[Token]) -> Problem | None:
         elif kind == "COMMA" or kind in _COMPARISONS or text in _JOINTS:
             level.highest = max(level.highest, level.chain)
             level.chain = level.prefixes = 0
-            if kind == "COMMA" or text in ("when", "unless"):
+            if kind == "COMMA" or text in ("when", "unless", "add"):
                 level.ifs = 0
             kind = ""
         else:

@@ -296,6 +296,8 @@ Expression = (
     | During
     | Default
     | Call
+    | Top
+    | Sample
     | Days
     | HasTag
     | LadderIs
@@ -601,7 +603,9 @@ class UseStatement(Node):
     path: Text
 
 
-Statement = EntityStatement | EventsStatement | LetStatement | MetricStatement | TagStatement | LadderStatement
+Statement = (
+    EntityStatement | EventsStatement | LetStatement | MetricStatement | ScoreStatement | TagStatement | LadderStatement
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,10 @@ def _is_operand(tokens: list[Token], at: int) -> bool:
     return tokens[at].text == "at" or (tokens[at].text in ("tier", "class") and in_condition)
 
 
+def _is_followed(tokens: list[Token], at: int, *types: str) -> bool:
+    return at + 1 < len(tokens) and tokens[at + 1].type in types
+
+
 def _terminal(tokens: list[Token], at: int, parser: language.Parser) -> str | None:
     """What a token is where it stands; None where it cannot stand."""
     token = tokens[at]
@@ -132,7 +136,7 @@ def _terminal(tokens: list[Token], at: int, parser: language.Parser) -> str | No
     if token.type != "NAME":
         return token.type if token.type in choices else None
     keyword = language.terminal_of_word().get(token.text)
-    if keyword in choices:
+    if keyword in choices and not (keyword == "SAMPLE" and not _is_followed(tokens, at, "NUMBER", "QUOTED")):
         return keyword
     if "NAME" not in choices or ("NUMBER" in choices and mistakes.is_reserved(tokens, at)):
         return None

@@ -69,6 +69,11 @@ def format_expression(node: nodes.Expression) -> str:
             return f"{text(operand)} default {text(fallback)}"
         case nodes.Call():
             return _format_call(node)
+        case nodes.Top(bottom=bottom, amount=amount, value=value, modifiers=modifiers):
+            words = f"{'bottom' if bottom else 'top'} {amount.text} by {text(value)}"
+            return f"{words} {format_modifiers(modifiers)}" if modifiers else words
+        case nodes.Sample(share=share, salt=salt):
+            return f"sample {share.text} {quoted(salt.value)}"
         case nodes.Days(direction=direction, operand=operand):
             return f"days {direction} {text(operand)}"
         case nodes.HasTag(tag=tag):
@@ -86,7 +91,22 @@ def _format_call(call: nodes.Call) -> str:
         inner = f"distinct {inner}"
     if call.where is not None:
         inner = f"{inner} where {format_expression(call.where)}"
+    if call.modifiers is not None:
+        inner = f"{inner} {format_modifiers(call.modifiers)}"
     return f"{call.function.text}({inner})"
+
+
+def format_modifiers(modifiers: nodes.Modifiers) -> str:
+    found: list[str] = []
+    if modifiers.lowest:
+        found.append("lowest best")
+    if modifiers.within is not None:
+        found.append(f"within {format_expression(modifiers.within)}")
+    if modifiers.split:
+        found.append("ties split")
+    if modifiers.among is not None:
+        found.append(f"among {format_expression(modifiers.among)}")
+    return " ".join(found)
 
 
 def _not(negated: bool) -> str:

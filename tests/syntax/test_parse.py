@@ -132,7 +132,7 @@ def test_what_stands_around_a_mistake_is_kept() -> None:
     parsed = read(
         'tag "A" when x > 1\n'
         'tag "B" wen x > 1\n    and y\n    owner "crm"\n'
-        'score points\n    add 5 when tier loyalty is "Gold"\n'
+        'score points\n    5 when tier loyalty is "Gold"\n'
         'tag "C"\n    when\n    tier loyalty is "Gold"\n'
         'tag D when x\ntag "E" when (x\ntag "F" when x tag "G" when y\n'
         'tier loyalty "Gold" when x\n'
@@ -141,7 +141,7 @@ def test_what_stands_around_a_mistake_is_kept() -> None:
     assert names(parsed) == ["A", "C", "F", "G", "loyalty"]
     assert [problem.code.name for problem in parsed.problems] == [
         "unknown-word",
-        "not-yet",
+        "unexpected",
         "missing-quotes",
         "unclosed-parenthesis",
     ]
@@ -188,7 +188,7 @@ def test_words_of_the_language_are_names_where_they_cannot_be_words() -> None:
     parsed = read(
         "events events from from key key for for at at (tag text, class text, days integer)\n"
         "metric review = sum(events.days where tag = events.class)\n"
-        'tag "A" when owner = "x" and last > 5 and distinct = key'
+        'tag "A" when owner = "x" and last > 5 and distinct = key and sample > 5'
     )
 
     assert not parsed.problems

@@ -21,6 +21,16 @@ _SEED_NAMES = ["orders", "amount", "monetary_90d", "Größe", "消费金额", "x
 _CHARACTERS = st.characters(exclude_categories=["C", "Z", "M"], exclude_characters="“”ᅟᅠㅤﾠ")
 
 
+def opaque(strategy: Any) -> Any:
+    """The same, but described in a word: descriptions of nested strategies grow beyond all bounds."""
+
+    @st.composite
+    def drawn(draw: Any) -> Any:
+        return draw(strategy)
+
+    return drawn()
+
+
 def node(kind: Any, *parts: Any) -> Any:
     return st.builds(kind, st.just(SPAN), *parts)
 
@@ -46,6 +56,11 @@ windows = st.one_of(
 )
 
 
+def _modifiers(within: Any, among: Any) -> Any:
+    some = node(nodes.Modifiers, st.booleans(), st.none() | within, st.booleans(), st.none() | among)
+    return some.filter(lambda how: how.lowest or how.within or how.split or how.among)
+
+
 def _atoms(expressions: Any) -> Any:
     calls = st.builds(
         nodes.Call,
@@ -55,13 +70,21 @@ def _atoms(expressions: Any) -> Any:
         st.lists(expressions, min_size=1, max_size=3).map(tuple),
         st.none() | expressions,
     )
-    return st.one_of(numbers, texts, days, truths, references, references, calls, node(nodes.Group, expressions))
+    ranked = st.builds(
+        lambda name, first, last, how: nodes.Call(SPAN, name, False, (*first, last), None, how),
+        names,
+        st.lists(expressions, max_size=2),
+        st.one_of(numbers, references, node(nodes.Group, expressions)),
+        _modifiers(references, expressions),
+    )
+    groups = node(nodes.Group, expressions)
+    return opaque(st.one_of(ranked, numbers, texts, days, truths, references, references, calls, groups))
 
 
 def _conditions(inner: Any) -> Any:
     """One more level of expressions, by the precedence of the grammar, around those that stand in parentheses."""
     atoms = _atoms(inner)
-    windowed = atoms | node(nodes.During, atoms, windows)
+    windowed = opaque(atoms | node(nodes.During, atoms, windows))
     signed = st.one_of(
         windowed,
         windowed,
@@ -69,7 +92,7 @@ def _conditions(inner: Any) -> Any:
         node(nodes.Days, st.sampled_from(["since", "until", "until anniversary of"]), windowed),
     )
     products = st.one_of(signed, signed, node(nodes.Arithmetic, st.sampled_from("*/"), signed, signed))
-    sums = st.one_of(products, products, node(nodes.Arithmetic, st.sampled_from("+-"), products, products))
+    sums = opaque(st.one_of(products, products, node(nodes.Arithmetic, st.sampled_from("+-"), products, products)))
     comparisons = st.one_of(
         sums,
         node(nodes.Default, windowed, atoms | node(nodes.Minus, atoms)),
@@ -79,12 +102,14 @@ def _conditions(inner: Any) -> Any:
         node(nodes.Presence, sums, st.booleans()),
         node(nodes.TextTest, st.sampled_from(["starts with", "ends with", "contains"]), sums, st.booleans(), sums),
         node(nodes.HasTag, texts),
+        node(nodes.Top, st.booleans(), numbers, sums, st.none() | _modifiers(windowed, node(nodes.Group, inner))),
+        node(nodes.Sample, numbers, texts),
         node(nodes.LadderIs, st.sampled_from(["tier", "class"]), names, st.booleans(), st.booleans(), texts),
     )
-    negations = st.one_of(comparisons, comparisons, node(nodes.Not, comparisons))
+    negations = opaque(st.one_of(comparisons, comparisons, node(nodes.Not, comparisons)))
     items = st.lists(negations, min_size=2, max_size=4).map(tuple)
     junctions = st.one_of(negations, node(nodes.Junction, st.sampled_from(["and", "or"]), items))
-    return st.one_of(junctions, junctions, node(nodes.Conditional, junctions, junctions, junctions))
+    return opaque(st.one_of(junctions, junctions, node(nodes.Conditional, junctions, junctions, junctions)))
 
 
 expressions = st.recursive(st.one_of(numbers, texts, references), _conditions, max_leaves=12)
@@ -129,6 +154,14 @@ statements = st.one_of(
     node(nodes.EventsStatement, names, names, names, key_types, names, names, st.none() | texts, columns),
     st.builds(_let, names, st.none() | texts, values, st.lists(st.tuples(values, days), max_size=3)),
     node(nodes.MetricStatement, names, st.none() | texts, expressions),
+    node(
+        nodes.ScoreStatement,
+        names,
+        st.none() | texts,
+        st.lists(node(nodes.ScoreLine, numbers | node(nodes.Minus, numbers), expressions), min_size=1, max_size=4).map(
+            tuple
+        ),
+    ),
     node(
         nodes.TagStatement,
         texts,
