@@ -1,6 +1,7 @@
 """Sources bound to files: the relations that a run reads, and what is wrong with their data."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import duckdb
 
@@ -8,6 +9,7 @@ from ruleengine.checking.ruleset import Column, Events, Ruleset
 from ruleengine.checking.scope import near
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError, Problems
+from ruleengine.engines import csv_files
 from ruleengine.engines.columns import (
     Conversion,
     Role,
@@ -21,16 +23,22 @@ from ruleengine.schema import Profile
 from ruleengine.source import Span
 from ruleengine.sql.scans import Clock, source_relation
 
+ROW = "row number"
+"""The column of a raw table that no data file can name."""
+
 
 class Binder:
     """Makes the relations of a ruleset on a connection, from the files that a profile binds its sources to."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, ruleset: Ruleset, profile: Profile) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, ruleset: Ruleset, profile: Profile, spill: Path) -> None:
         self.connection = connection
         self.ruleset = ruleset
         self.profile = profile
+        self.spill = spill
         self.clocks: dict[str, Clock] = {}
         """By events source, how its times lie."""
+        self._numbered: dict[str, str] = {}
+        """By relation, SQL that reads the data as it is, with the number of each row."""
 
     def bind(self) -> tuple[dict[str, Clock], Problems]:
         """Make every relation. Raises ProblemError with all that is wrong with the data; returns the warnings."""
@@ -46,6 +54,8 @@ class Binder:
             self._check_keys(found)
         if found.has_errors:
             raise ProblemError(*found)
+        for name in self._numbered:
+            self.connection.execute(f"DROP TABLE IF EXISTS {quote(f'raw_{name}')}")
         return self.clocks, found
 
     def _bind_source(
@@ -57,23 +67,27 @@ class Binder:
         except ProblemError as error:
             found.extend(error.problems)
             return
+        shown = ", ".join(file.name for file in files[:3]) + ("…" if len(files) > 3 else "")
         is_csv = files[0].suffix == ".csv"
-        relation = relation_of(self.profile, source)
         try:
-            described = self.connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-            types = {str(row[0]): str(row[1]) for row in described}
+            types = dict.fromkeys(csv_files.header(files[0]), "VARCHAR") if is_csv else self._types(files)
             wanted = self._match_columns(source, binding.columns, types, columns, binding.span, found)
             if wanted is None:
                 return
             if is_csv:
-                self._bind_csv(name, source, relation, wanted, zone, binding.span, found)
+                self._bind_csv(name, source, files, wanted, zone, binding.span, found)
             else:
-                self._bind_parquet(name, source, relation, wanted, types, zone, binding.span, found)
+                self._bind_parquet(name, source, files, wanted, types, zone, binding.span, found)
         except duckdb.Error as error:
             if isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException):
                 raise
-            shown = ", ".join(file.name for file in files[:3]) + ("…" if len(files) > 3 else "")
             found.add(codes.source_unreadable(binding.span, source=source, file=shown, reason=reason_of(error)))
+        except (csv_files.UnreadableError, OSError) as error:
+            found.add(codes.source_unreadable(binding.span, source=source, file=shown, reason=f"{error}."))
+
+    def _types(self, files: Sequence[Path]) -> dict[str, str]:
+        described = self.connection.execute(f"DESCRIBE SELECT * FROM {parquet(files)}").fetchall()
+        return {str(row[0]): str(row[1]) for row in described}
 
     def _match_columns(
         self,
@@ -105,7 +119,7 @@ class Binder:
         self,
         name: str,
         source: str,
-        relation: str,
+        files: Sequence[Path],
         wanted: Sequence[tuple[Column, Role, str]],
         types: Mapping[str, str],
         zone: str | None,
@@ -134,23 +148,31 @@ class Binder:
                 conversions.append((column, role, physical, made))
         if len(conversions) < len(wanted):
             return
-        self._create(name, relation, conversions, "VIEW")
-        self._check_values(source, relation, conversions, span, found)
+        self._numbered[name] = parquet(files, numbered=True)
+        self._create(name, parquet(files), conversions, "VIEW")
+        self._check_values(name, source, parquet(files), conversions, span, found)
 
     def _bind_csv(
         self,
         name: str,
         source: str,
-        relation: str,
+        files: Sequence[Path],
         wanted: Sequence[tuple[Column, Role, str]],
         zone: str | None,
         span: Span,
         found: Problems,
     ) -> None:
         zone_name, local = self._zone(zone)
+        physicals = list(dict.fromkeys(physical for _, _, physical in wanted))
+        target = self.spill / "cells.csv"
+        relation, rows = csv_files.hand_over(files, physicals, target)
         raw = quote(f"raw_{name}")
-        physical_names = ", ".join(quote(physical) for physical in dict.fromkeys(p for _, _, p in wanted))
-        self.connection.execute(f"CREATE TEMPORARY TABLE {raw} AS SELECT {physical_names} FROM {relation}")
+        named = ", ".join(f"c{index} AS {quote(physical)}" for index, physical in enumerate(physicals))
+        self.connection.execute(f"CREATE TEMPORARY TABLE {raw} AS SELECT row AS {quote(ROW)}, {named} FROM {relation}")
+        target.unlink()
+        counted = self.connection.execute(f"SELECT count(*) FROM {raw}").fetchone()
+        assert counted == (rows,), f"{rows} rows were written, {counted} read"
+        self._numbered[name] = f"(SELECT {quote(ROW)} AS row, * FROM {raw})"
         times = [p for column, _, p in wanted if column.type.name in ("timestamp", "date")]
         offsets: dict[str, bool] = {}
         if times:
@@ -166,10 +188,9 @@ class Binder:
             )
             for column, role, physical in wanted
         ]
-        self._check_values(source, raw, conversions, span, found)
+        self._check_values(name, source, raw, conversions, span, found)
         if not found.has_errors:
             self._create(name, raw, conversions, "TABLE")
-        self.connection.execute(f"DROP TABLE {raw}")
 
     def _create(
         self,
@@ -191,6 +212,7 @@ class Binder:
 
     def _check_values(
         self,
+        name: str,
         source: str,
         relation: str,
         conversions: Sequence[tuple[Column, Role, str, Conversion]],
@@ -216,7 +238,7 @@ class Binder:
             if fault == "rounded":
                 found.add(codes.value_rounded(span, count=count, column=physical, source=source, declared=declared))
                 continue
-            row, value = self._first(source, physical, condition)
+            row, value = self._first(name, physical, condition)
             facts = {"source": source, "column": physical, "declared": declared, "count": count, "row": row}
             match fault:
                 case "unreadable":
@@ -226,10 +248,10 @@ class Binder:
                 case "out-of-range":
                     found.add(codes.value_out_of_range(span, **facts, value=str(value)[:60]))
 
-    def _first(self, source: str, physical: str, condition: str) -> tuple[int, str]:
+    def _first(self, name: str, physical: str, condition: str) -> tuple[int, str]:
         """The first row, from 1, that meets a condition, and its value there."""
         first = self.connection.execute(
-            f"SELECT row, CAST({quote(physical)} AS VARCHAR) FROM {relation_of(self.profile, source, numbered=True)} "
+            f"SELECT row, CAST({quote(physical)} AS VARCHAR) FROM {self._numbered[name]} "
             f"WHERE {condition} ORDER BY row LIMIT 1"
         ).fetchone()
         return (first[0], str(first[1])) if first is not None else (0, "")
@@ -252,7 +274,7 @@ class Binder:
         assert counted is not None
         rows, present, distinct = counted
         if required and present < rows:
-            row, _ = self._first(source, physical, f"{quote(physical)} IS NULL")
+            row, _ = self._first(name, physical, f"{quote(physical)} IS NULL")
             found.add(codes.key_missing(span, source=source, column=column, count=rows - present, row=row))
         if distinct < present:
             repeated = self.connection.execute(
@@ -260,21 +282,17 @@ class Binder:
                 f"WHERE {key} IS NOT NULL GROUP BY {key} HAVING count(*) > 1) ORDER BY value LIMIT 3"
             ).fetchall()
             examples = ", ".join(str(row[0]) for row in repeated)
-            found.add(codes.key_repeated(span, source=source, column=column, count=repeated[0][1], examples=examples))
+            events = None if required else source
+            found.add(
+                codes.key_repeated(
+                    span, source=source, column=column, count=repeated[0][1], examples=examples, events=events
+                )
+            )
 
 
-def relation_of(profile: Profile, source: str, *, numbered: bool = False) -> str:
-    """SQL that reads the files of a source as they are: every cell of a CSV file as text, an empty one missing.
-
-    `numbered` adds the column `row`, from 1.
-    """
-    files = profile.files(source)
+def parquet(files: Sequence[Path], *, numbered: bool = False) -> str:
+    """SQL that reads Parquet files, columns matched by name; `numbered` adds the column `row`, from 1 in each file."""
     names = ", ".join(literal(str(file.absolute())) for file in files)
-    if files[0].suffix == ".csv":
-        options = "all_varchar = true, header = true, nullstr = '', union_by_name = true"
-        if numbered:
-            return f"(SELECT row_number() OVER () AS row, * FROM read_csv([{names}], {options}, parallel = false))"
-        return f"read_csv([{names}], {options})"
     if numbered:
         rows = f"read_parquet([{names}], union_by_name = true, file_row_number = true)"
         return f"(SELECT file_row_number + 1 AS row, * EXCLUDE (file_row_number) FROM {rows})"

@@ -127,13 +127,15 @@ def convert_text(name: str, declared: ColumnType, role: Role, zone: str, local: 
             special = r"(?i)[+-]?(nan|inf|infinity)"
             unreadable, too_large = checked(sql, r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
             digits = f"length(rtrim(split_part({text}, '.', 2), '0'))"
+            differs = f"TRY_CAST({text} AS DOUBLE) <> CAST({sql} AS DOUBLE)"
+            rounded = f"CASE WHEN contains(lower({text}), 'e') THEN {differs} ELSE {digits} > {declared.scale} END"
             return Conversion(
                 sql,
                 faults=(
                     ("not-finite", f"regexp_full_match({text}, {literal(special)})"),
                     (unreadable[0], f"{unreadable[1]} AND NOT regexp_full_match({text}, {literal(special)})"),
                     too_large,
-                    ("rounded", f"NOT contains(lower({text}), 'e') AND {digits} > {declared.scale}"),
+                    ("rounded", rounded),
                 ),
             )
         case "boolean":
@@ -145,13 +147,20 @@ def convert_text(name: str, declared: ColumnType, role: Role, zone: str, local: 
         case _:
             naive = f"TRY_CAST(regexp_extract({text}, {literal(_DAY + '(' + _TIME + ')?')}) AS TIMESTAMP)"
             pattern = f"{_DAY}({_TIME}({_OFFSET})?)?"
+
+            def real(sql: str) -> tuple[tuple[Fault, str], ...]:
+                """30 February is as unreadable as any other text."""
+                readable = f"regexp_full_match({text}, {literal(pattern)}) AND ({sql}) IS NOT NULL"
+                return (("unreadable", f"{column} IS NOT NULL AND NOT ({readable})"),)
+
             if not offsets:
                 made = _time_text(naive, role, zone, local)
-                return Conversion(made.sql, made.clock, checked(naive, pattern))
+                return Conversion(made.sql, made.clock, real(naive))
             has_offset = f"regexp_full_match({text}, {literal(_DAY + _TIME + _OFFSET)})"
-            zoned = f"CASE WHEN {has_offset} THEN TRY_CAST({text} AS TIMESTAMPTZ) ELSE {instant_of(naive, zone)} END"
+            closed = f"regexp_replace(upper({text}), ' ?(Z|[+-][0-9:]+)$', '\\1')"
+            zoned = f"CASE WHEN {has_offset} THEN TRY_CAST({closed} AS TIMESTAMPTZ) ELSE {instant_of(naive, zone)} END"
             sql = zoned if role == "time" else f"CAST(timezone({literal(zone)}, {zoned}) AS DATE)"
-            return Conversion(sql, "instant", checked(zoned, pattern))
+            return Conversion(sql, "instant", real(zoned))
 
 
 def has_offsets(name: str) -> str:

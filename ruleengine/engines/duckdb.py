@@ -3,13 +3,15 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 
 from ruleengine.checking.expressions import IsMissing, MetricValue
+from ruleengine.checking.guards import FreshCheck, SourceCheck
 from ruleengine.checking.ruleset import Ruleset, Tag
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
@@ -20,12 +22,27 @@ from ruleengine.engines.interruption import interruptible
 from ruleengine.planning.plan import Plan, plan
 from ruleengine.schema import Profile
 from ruleengine.sql.duckdb import MACROS
-from ruleengine.sql.scans import Clock
+from ruleengine.sql.guards import GuardQuery, Guards
+from ruleengine.sql.scans import Clock, Scans
 from ruleengine.sql.statements import Program, emit
 from ruleengine.types import BOOLEAN
 
 Progress = Callable[[str], None]
 """Told the purpose of each step as it begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many rows meet a check of a source."""
+
+    check: SourceCheck
+    met: int | None
+    """Of a check of freshness none."""
+    rows: int
+    latest: date | None
+    """Of a check of freshness the latest event's local day."""
+    offending: tuple[dict[str, Any], ...]
+    """A few rows that do not meet it: their key, and what the check reads."""
 
 
 class DuckDB:
@@ -45,7 +62,7 @@ class DuckDB:
             self.connection = duckdb.connect(":memory:")
             self._configure(writable)
             with interruptible(self.connection):
-                self.clocks, warnings = Binder(self.connection, ruleset, profile).bind()
+                self.clocks, warnings = Binder(self.connection, ruleset, profile, self._spill).bind()
             self.problems.extend(warnings)
         except duckdb.Error as error:
             self.close()
@@ -82,6 +99,23 @@ class DuckDB:
         except duckdb.Error as error:
             raise ProblemError(self._failed(error)) from error
 
+    def examine(self, plan: Plan, progress: Progress = lambda step: None) -> tuple[Tally, ...]:
+        """Ask what the checks of the sources want to know; a run need not have computed anything.
+
+        Raises ProblemError where a number overflows, naming the check, or where DuckDB cannot finish.
+        """
+        tallies = []
+        for query in Guards(plan, Scans(plan, self.clocks)).queries():
+            progress(query.check.text)
+            try:
+                tallies.append(self._tally(query))
+            except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+                problem = codes.overflow(query.check.span, name=f"`{query.check.text}`")
+                raise ProblemError(problem) from error
+            except duckdb.Error as error:
+                raise ProblemError(self._failed(error)) from error
+        return tuple(tallies)
+
     # -- setting up -------------------------------------------------------------------------------------
 
     def _configure(self, writable: Sequence[Path]) -> None:
@@ -102,6 +136,22 @@ class DuckDB:
         run("SET lock_configuration = true")
         for macro in MACROS:
             run(macro)
+
+    # -- checking ---------------------------------------------------------------------------------------
+
+    def _tally(self, query: GuardQuery) -> Tally:
+        check = query.check
+        counts = self.connection.execute(query.sql(query.counts)).fetchone()
+        assert counts is not None
+        first, rows = counts
+        if isinstance(check, FreshCheck):
+            return Tally(check=check, met=None, rows=rows, latest=first, offending=())
+        offending: tuple[dict[str, Any], ...] = ()
+        if query.rows is not None and first < rows:
+            found = self.connection.execute(query.sql(query.rows))
+            names = [column[0] for column in found.description]
+            offending = tuple(dict(zip(names, row, strict=True)) for row in found.fetchall())
+        return Tally(check=check, met=first, rows=rows, latest=None, offending=offending)
 
     # -- running ----------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Whether the texts that rules compare with ever occur in the data."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import duckdb
 
@@ -8,8 +9,9 @@ from ruleengine.checking.literals import TextLiteral
 from ruleengine.checking.scope import near
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
-from ruleengine.engines.binding import relation_of
-from ruleengine.engines.columns import literal, quote
+from ruleengine.engines.binding import parquet
+from ruleengine.engines.columns import quote
+from ruleengine.engines.csv_files import UnreadableError, cells
 from ruleengine.schema import Profile
 
 MOST_EXAMPLES = 200
@@ -23,26 +25,25 @@ def never_seen(profile: Profile, literals: Iterable[TextLiteral]) -> Iterator[Pr
         columns.setdefault((each.source, each.column), []).append(each)
     if not columns:
         return
+    for (source, column), wanted in columns.items():
+        try:
+            physical = profile.binding(source).columns.get(column, column)
+            found = _texts(profile.files(source), physical)
+        except (ProblemError, UnreadableError, duckdb.Error, OSError):
+            continue
+        examples = sorted(found)[:MOST_EXAMPLES]
+        if examples:
+            for each in wanted:
+                if each.text not in found:
+                    close = near(each.text, examples)
+                    yield codes.never_in_data(each.span, value=each.text, column=f"{source}.{column}", near=close)
+
+
+def _texts(files: Sequence[Path], column: str) -> set[str]:
+    """The different texts of a column of some files."""
+    if files[0].suffix == ".csv":
+        return {row[0] for row in cells(files, [column])} - {""}
     with duckdb.connect(":memory:") as connection:
-        for (source, column), wanted in columns.items():
-            try:
-                physical = profile.binding(source).columns.get(column, column)
-                value = f"CAST({quote(physical)} AS VARCHAR)"
-                distinct = (
-                    f"SELECT DISTINCT {value} AS value FROM {relation_of(profile, source)} WHERE {value} IS NOT NULL"
-                )
-                texts = ", ".join(literal(each.text) for each in wanted)
-                present = connection.execute(f"SELECT value FROM ({distinct}) WHERE value IN ({texts})").fetchall()
-                missing = {each.text for each in wanted} - {str(row[0]) for row in present}
-                if not missing:
-                    continue
-                found = connection.execute(f"{distinct} LIMIT {MOST_EXAMPLES}").fetchall()
-            except (ProblemError, duckdb.Error):
-                continue
-            examples = sorted(str(row[0]) for row in found)
-            if examples:
-                for each in wanted:
-                    if each.text in missing:
-                        name = f"{source}.{column}"
-                        close = near(each.text, examples)
-                        yield codes.never_in_data(each.span, value=each.text, column=name, near=close)
+        value = f"CAST({quote(column)} AS VARCHAR)"
+        rows = connection.execute(f"SELECT DISTINCT {value} FROM {parquet(files)} WHERE {value} IS NOT NULL").fetchall()
+    return {str(row[0]) for row in rows}
