@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 
+from ruleengine.checking.guards import check_guards
 from ruleengine.checking.parameters import check_parameters, override
 from ruleengine.checking.rules import check_ladder, check_tag, entity_condition, order
 from ruleengine.checking.ruleset import Entity, Ladder, Parameter, Rule, Ruleset, Tag
@@ -13,7 +14,7 @@ from ruleengine.checking.typing import Typing
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems, Word
 from ruleengine.source import Source, Span
-from ruleengine.syntax.nodes import TagStatement
+from ruleengine.syntax.nodes import CheckStatement, TagStatement
 from ruleengine.syntax.parse import parse
 
 
@@ -66,6 +67,8 @@ def check(
             check_tag(repeated, typing, today)
         else:
             check_ladder(repeated, typing)
+    statements: list[object] = [statement for each in parsed for statement in each.file.statements]
+    checks = check_guards((each for each in statements if isinstance(each, CheckStatement)), typing)
     ordered = order(rules, typing)
     if not broken and not found.has_errors:
         _warn_unused(scope, typing)
@@ -87,6 +90,7 @@ def check(
         order=ordered,
         sources=tuple(files),
         hash=_hash(files, name, timezone),
+        checks=checks,
     )
     return Checked(ruleset, tuple(problems))
 

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ruleengine.checking.expressions import Expression
 from ruleengine.source import Source, Span
 from ruleengine.types import ColumnType, Type
+
+if TYPE_CHECKING:
+    from ruleengine.checking.guards import Check
 
 ParameterConstant = bool | int | Decimal | str | date
 
@@ -171,6 +174,8 @@ class Ruleset:
     """The rule files."""
     hash: str
     """SHA-256 (hex) of name, timezone and the rule files' names and texts."""
+    checks: "tuple[Check, ...]" = ()
+    """What the data, and what would be published, must meet."""
 
     @property
     def bound(self) -> tuple[str, ...]:
