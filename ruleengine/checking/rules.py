@@ -58,6 +58,8 @@ def check_ladder(statement: nodes.LadderStatement, typing: Typing) -> Ladder | N
         if value.value in seen:
             problems.add(codes.duplicate_name(value.span, Place(seen[value.value], "first-declared"), name=value.value))
         seen.setdefault(value.value, value.span)
+        if not value.value.strip():
+            problems.add(codes.empty_name(value.span, kind=Word("level")))
     levels = []
     for level in statement.levels:
         when = typing.condition(level.when, _RULE)

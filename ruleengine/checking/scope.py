@@ -117,6 +117,8 @@ def declare(files: Iterable[nodes.File], problems: Problems) -> Scope:
                 if label and label.value != name.text and claim(values, label.value, label):
                     scope.labels[label.value] = name.text
             case nodes.TagStatement(name=tag):
+                if not tag.value.strip():
+                    problems.add(codes.empty_name(tag.span, kind=Word("tag")))
                 if claim(tags, tag.value, tag):
                     scope.tags[tag.value] = statement
                 else:
@@ -158,6 +160,8 @@ def _columns(columns: Iterable[nodes.Column], taken: Iterable[Column], problems:
 
 def _entity(statement: nodes.EntityStatement, problems: Problems) -> Entity:
     key = Column(name=statement.key.text, type=statement.key_type, span=statement.key.span)
+    if statement.key_type.name not in ("text", "integer"):
+        problems.add(codes.key_type(statement.key.span, type=statement.key_type.name))
     columns = _columns(statement.columns, [key], problems)
     since = None
     if statement.since is not None:

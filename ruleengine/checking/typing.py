@@ -103,13 +103,15 @@ class Typing:
                 self.warn_missing(made, span)
                 return checked.Not(type=BOOLEAN, nullable=made.nullable, operand=made, span=span)
             case nodes.Junction(span=span, operator=operator, items=items):
-                self._settled.append(self._presence_tests(operator == "and", items, context))
+                settled = self._presence_tests(operator == "and", items, context)
+                self._settled.append(settled)
                 conditions = [self.condition(item, context) for item in items]
                 self._settled.pop()
                 parts = tuple(made for made in conditions if made is not None)
                 if len(parts) < len(items):
                     return None
-                nullable = any(part.nullable for part in parts)
+                # Where the value is missing, its test settles the whole: `x > 5 or x is missing` is never unknown.
+                nullable = any(missing_leaf(part, settled) is not None for part in parts)
                 return checked.Junction(type=BOOLEAN, nullable=nullable, operator=operator, items=parts, span=span)
             case nodes.Conditional():
                 return self._conditional(node, context)
@@ -360,12 +362,13 @@ class Typing:
         """Warn that a negation, or an `unless`, leaves those out for whom the value is missing."""
         leaf = missing_leaf(made, set().union(*self._settled))
         if leaf is not None:
+            text = f"({span.text})" if isinstance(made, checked.Junction) else span.text
             self.problems.add(
                 codes.missing_not_matched(
                     span,
                     name=leaf.span.text,
-                    text=None if unless else span.text,
-                    unless=span.text if unless else None,
+                    text=None if unless else text,
+                    unless=text if unless else None,
                 )
             )
 

@@ -23,6 +23,8 @@ class Day(click.ParamType[date]):
             self.fail(f"{value!r} is not a date. Write it as 2026-03-31.", param, ctx)
         if day.isoformat() != value:
             self.fail(f"{value!r} is not written as 2026-03-31.", param, ctx)
+        if not 1900 <= day.year <= 2999:  # windows reach back, and anniversaries forward, by a few years
+            self.fail(f"{value!r} is out of reach: dates from 1900 to 2999 make sense here.", param, ctx)
         return day
 
 

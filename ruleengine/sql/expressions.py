@@ -99,7 +99,12 @@ class Lowering:
 
     def coerced(self, node: checked.Expression, type: Type) -> exp.Expression:
         """As a value of a wider type."""
-        return self._as_double(node) if type.kind is Kind.DOUBLE else self.lower(node)
+        if type.kind is Kind.DOUBLE:
+            return self._as_double(node)
+        made = self.lower(node)
+        if type.kind is Kind.EXACT and node.type.digits - node.type.scale + type.scale > MAX_DIGITS:
+            return build.cast(made, f"DECIMAL({MAX_DIGITS}, {type.scale})")
+        return made
 
     # -- numbers ----------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from ruleengine.sql.answers import Answers, FrameLeaves, spoken
 from ruleengine.sql.expressions import Lowering
 from ruleengine.sql.ranks import rank, ranking_scans
 from ruleengine.sql.scans import Clock, EventCounts, Scans, source_relation
+from ruleengine.types import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +182,10 @@ class _Emitter:
 
     def _metric(self, lowering: Lowering, column: MetricColumn) -> exp.Expression:
         expression = column.metric.expression
-        return build.comment(build.named(lowering.lower(expression), column.column), str(expression.span))
+        made = lowering.lower(expression)
+        if _can_be_negative_zero(expression):
+            made = build.binary(exp.Add, made, build.cast(build.number(0), "DOUBLE"))
+        return build.comment(build.named(made, column.column), str(expression.span))
 
     def _carried(self) -> Iterator[tuple[checked.Aggregate, str]]:
         """Aggregates that later layers compute with, and that are no metric of their own."""
@@ -233,6 +237,12 @@ class _Emitter:
             purpose="Who has what: tags as bits of w0, w1, …; tiers and classes as numbers",
             tree=_create("result_assignments", exp.Select(expressions=columns).from_(self.answers.source())),
         )
+
+
+def _can_be_negative_zero(expression: checked.Expression) -> bool:
+    """Quotients, and what is computed with them; adding 0 makes a plain zero of a negative one."""
+    computed = checked.Arithmetic | checked.Negation | checked.Scalar | checked.Conditional | checked.Default
+    return expression.type.kind is Kind.DOUBLE and isinstance(expression, computed)
 
 
 def _create(name: str, query: exp.Expression, kind: str = "TABLE") -> exp.Create:
