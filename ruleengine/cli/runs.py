@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from ruleengine.cli.guards import checks
 from ruleengine.cli.terminal import Terminal, counted, plain
 from ruleengine.cli.versions import HASH, movement, sizes
 from ruleengine.verbs.run import LeftOut, RunReport
@@ -29,6 +30,9 @@ def run(report: RunReport, ruleset: Path, terminal: Terminal) -> Iterator[str]:
     yield ""
     yield from sizes(report.counts, terminal, report.movement)
     yield ""
+    if report.checks:
+        yield from checks(report.checks, terminal)
+        yield ""
     if report.movement:
         yield movement(report.movement, terminal)
     for source in report.left_out:

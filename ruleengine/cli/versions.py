@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from ruleengine.cli.guards import checks
 from ruleengine.cli.terminal import Terminal, columns, counted, percent, plain
 from ruleengine.store.records import Counts, DiffRow, Movement, Version, VersionKind
 from ruleengine.verbs.diff import DiffReport
+from ruleengine.verbs.guards import stored
 from ruleengine.verbs.versions import VersionInFull, Versions
 
 HASH = 12
@@ -83,6 +85,9 @@ def version(report: VersionInFull, terminal: Terminal) -> Iterator[str]:
     yield ""
     yield from sizes(found.counts, terminal, found.movement)
     yield ""
+    if results := stored(found.report):
+        yield from checks(results, terminal)
+        yield ""
     yield movement(found.movement, terminal)
 
 

@@ -16,16 +16,17 @@ from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.messages import wording
 from ruleengine.diagnostics.problem import Problem, ProblemError
-from ruleengine.engines.duckdb import DuckDB
+from ruleengine.engines.duckdb import DuckDB, Tally
 from ruleengine.engines.engine import DraftCount, Findings
 from ruleengine.engines.interruption import interruptible
 from ruleengine.planning.plan import plan
 from ruleengine.schema import Profile
 from ruleengine.store.records import Counts, Delta, Identity, Json, Movement, Run, RunHeader, Version
 from ruleengine.store.store import Store, Writer
-from ruleengine.verbs import opening, published
+from ruleengine.verbs import guards, opening, published
 from ruleengine.verbs.checkout import checkout
 from ruleengine.verbs.fingerprint import Fingerprint, take
+from ruleengine.verbs.guards import CheckResult
 from ruleengine.verbs.outcome import NotUsableError
 from ruleengine.verbs.shapes import as_json
 
@@ -78,6 +79,8 @@ class RunReport:
     drafts: tuple[DraftCount, ...]
     unknown_classes: Mapping[str, int]
     """By class: customers without a value because it could not be said whether a line holds."""
+    checks: tuple[CheckResult, ...]
+    """Those of the data, then those of the answers; none where nothing is new."""
     reasons: tuple[str, ...]
     """Why it was held."""
     warnings: tuple[Problem, ...]
@@ -151,15 +154,20 @@ class _Job:
             with engine, interruptible(engine.connection):
                 self.warnings.extend(self._located(engine.problems))
                 work = plan(self.ruleset, self.day)
-                with self.clock.phase("computing"):
-                    try:
+                try:
+                    tallies: tuple[Tally, ...] = ()
+                    if self.ruleset.checks:
+                        with self.clock.phase("asking the checks"):
+                            tallies = engine.examine(work, self.clock.progress)
+                    with self.clock.phase("computing"):
                         findings = engine.run(work, self.clock.progress)
-                    except ProblemError as error:
-                        raise NotUsableError(*self._located(error.problems)) from error
-                    data.refuse_changes()
+                except ProblemError as error:
+                    raise NotUsableError(*self._located(error.problems)) from error
+                data.refuse_changes()
                 with self.clock.phase("comparing"):
                     delta = writer.stage(begun, engine.connection, work.layout)
-            report = self._report(header, delta, findings)
+            checks = (*guards.of_sources(tallies, self.day), *guards.of_answers(self.ruleset, delta))
+            report = self._report(header, delta, findings, checks)
             if report.reasons:
                 writer.hold(delta, report.reasons, report=self._kept(report))
                 return replace(report, phases=tuple(self.clock.phases))
@@ -208,13 +216,17 @@ class _Job:
             left_out=(),
             drafts=(),
             unknown_classes={},
+            checks=(),
             reasons=(),
             warnings=tuple(self.warnings),
             phases=tuple(self.clock.phases),
         )
 
-    def _report(self, header: RunHeader, delta: Delta, findings: Findings) -> RunReport:
-        reasons = tuple(_reasons(delta, findings))
+    def _report(
+        self, header: RunHeader, delta: Delta, findings: Findings, checks: tuple[CheckResult, ...]
+    ) -> RunReport:
+        limited = guards.limited(self.ruleset)
+        reasons = (*guards.reasons(checks), *_reasons(delta, findings, limited))
         return RunReport(
             ruleset=self.ruleset.name,
             profile=self.profile.name,
@@ -241,6 +253,7 @@ class _Job:
             ),
             drafts=findings.drafts,
             unknown_classes=dict(findings.unknown_classes),
+            checks=checks,
             reasons=reasons,
             warnings=tuple(self.warnings),
             phases=tuple(self.clock.phases),
@@ -253,6 +266,7 @@ class _Job:
             "left_out": as_json(report.left_out),
             "drafts": as_json(report.drafts),
             "unknown_classes": dict(report.unknown_classes),
+            "checks": guards.kept(report.checks),
             "set": dict(self.parameters),
             "order": self._order(),
         }
@@ -268,11 +282,14 @@ class _Job:
         }
 
 
-def _reasons(delta: Delta, findings: Findings) -> Iterator[str]:
-    """Why a run is not published without somebody's saying so."""
+def _reasons(delta: Delta, findings: Findings, limited: frozenset[str]) -> Iterator[str]:
+    """Why a run is not published without somebody's saying so, whatever its checks say.
+
+    `limited` are the sources for which a check says how many events may be of customers that are not there.
+    """
     for found in findings.sources:
         orphans = found.of_unknown_customers
-        if orphans > found.events * HELD_ABOVE:
+        if found.source not in limited and orphans > found.events * HELD_ABOVE:
             yield f"{_share(orphans, found.events)} {found.source} are of customers that are not there"
     if delta.movement.vanished > delta.before * HELD_ABOVE:
         yield f"{_share(delta.movement.vanished, delta.before)} customers of the last version are gone"
