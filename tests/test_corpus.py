@@ -23,6 +23,7 @@ from ruleengine.syntax.parse import parse
 from ruleengine.syntax.scan import read_source
 from tests.corpus_checking import problems_of_rules
 from tests.corpus_meaning import answers_of_run, problems_of_run
+from tests.corpus_proofs import problems_of_proofs
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -97,6 +98,7 @@ def problems_in_text(page: Page) -> list[Problem]:
 READERS: dict[str, Callable[[Page], Sequence[Problem]]] = {
     "text": problems_in_text,
     "rules": problems_of_rules,
+    "proofs": problems_of_proofs,
     "meaning": problems_of_run,
     "data": problems_of_run,
 }

@@ -30,14 +30,15 @@ def program(debug: bool) -> None:
 @program.command()
 @arguments.ruleset
 @click.option("--profile", metavar="NAME", help="Whose data to look for texts in; default: default, if there is one.")
+@click.option("--no-proofs", is_flag=True, help="Do not look for rules that never apply or repeat others.")
 @arguments.report_format
 @click.pass_context
-def check(ctx: click.Context, ruleset: Path, profile: str | None, form: str) -> None:
+def check(ctx: click.Context, ruleset: Path, profile: str | None, no_proofs: bool, form: str) -> None:
     """Find what is wrong with the rules, all of it at once."""
     from ruleengine.cli import checks
     from ruleengine.verbs.check import check
 
-    checked = check(ruleset, profile)
+    checked = check(ruleset, profile, proofs=not no_proofs)
     if form == "json":
         print_json({**as_json(checked), "problems": shared.shown_as_json(checked.problems)})
     else:

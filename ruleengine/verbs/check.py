@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ruleengine.checking.check import check as check_files
 from ruleengine.checking.literals import text_literals
+from ruleengine.checking.proofs import prove
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
 from ruleengine.schema import DEFAULT_PROFILE, Manifest
@@ -27,10 +28,11 @@ class CheckReport:
     problems: tuple[Problem, ...]
 
 
-def check(path: Path, profile: str | None = None) -> CheckReport:
+def check(path: Path, profile: str | None = None, *, proofs: bool = True) -> CheckReport:
     """Everything found in a ruleset; ProblemError where there is nothing to check.
 
     Texts that rules compare with are looked for in the data of the profile, or of the default one if that has any.
+    Without `proofs` nothing is said of conditions that can never be true, hidden levels and the like.
     """
     manifest, sources = opening.read(path)
     checked = check_files(sources, manifest.name, manifest.timezone, today=datetime.now(manifest.zone).date())
@@ -38,6 +40,8 @@ def check(path: Path, profile: str | None = None) -> CheckReport:
     problems = Problems(checked.problems)
     if ruleset and (profile is not None or DEFAULT_PROFILE in manifest.profiles):
         problems.extend(_never_seen(ruleset, manifest, profile))
+    if ruleset and proofs:
+        problems.extend(prove(ruleset))
     errors = sum(problem.is_error for problem in problems)
     return CheckReport(
         ruleset=manifest.name,
