@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from ruleengine.checking.check import check
 from ruleengine.checking.proofs import prove
-from ruleengine.checking.ruleset import Ruleset
+from ruleengine.checking.ruleset import Ruleset, Tag
 from ruleengine.diagnostics.problem import Problem, Problems
 from ruleengine.diagnostics.render import render_text
 from ruleengine.interpreter import Facts, evaluate
 from ruleengine.interpreter.evaluation import Evaluation
 from ruleengine.source import Source
+from ruleengine.verbs.check import check as check_folder
 from tests.test_corpus import Page
 
 MODEL = """
@@ -400,6 +401,58 @@ def test_tags_that_are_the_same(one: str, other: str, same: bool) -> None:
     found = codes_of(prove(ruleset(f'tag "A" when {one}\ntag "B" when {other}')))
 
     assert found == (["equal-tags"] if same else [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (("frequency = 0", "frequency > 1"), "frequency = 1"),
+        (("recency < 30", "recency > 30"), "recency = 30"),
+        (("credit < 5", "credit >= 5.01"), "credit = 5"),
+        (("credit < 5", "credit >= 5"), None),
+        (("spend = 0", "spend > 0"), None),  # of less than nothing no example is made
+        (("spend_30d > spend_90d", "spend_30d <= spend_90d"), None),
+        (("basket < 25", "basket > 25"), None),  # no quotient that is just 25 was made up
+        (("(spend / 4) < 1", "frequency < 0"), None),
+        (("vip", "country is missing"), "vip = false, country = anything else"),
+        (("not vip", "vip"), None),
+        (('country = "DE"', 'country != "DE"'), None),
+        (("frequency > floor", "frequency <= 10"), None),  # would need a date
+    ],
+)
+def test_gaps_of_a_class(lines: tuple[str, str], found: str | None) -> None:
+    problems = prove(ruleset(f'class c\n    "A" when {lines[0]}\n    "B" when {lines[1]}'))
+
+    assert [problem.facts["example"] for problem in problems if problem.code.name == "gap"] == (
+        [found] if found else []
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept(Tag):
+    until: bool = False
+
+
+def test_nothing_is_claimed_of_a_tag_that_more_than_its_conditions_decide() -> None:
+    rules = ruleset(
+        'tag "A" when recency < 30\ntag "B" when frequency_30d > 0\ntag "C" when has tag "B" and recency > 90'
+    )
+
+    def kept(until: bool) -> Ruleset:
+        tags = {name: Kept(**{f.name: getattr(tag, f.name) for f in fields(tag)}) for name, tag in rules.tags.items()}
+        tags["B"] = replace(tags["B"], until=until)
+        return replace(rules, tags=tags, order=tuple(tags.values()))
+
+    assert codes_of(prove(kept(until=False))) == ["equal-tags", "never-together"]
+    assert codes_of(prove(kept(until=True))) == []
+
+
+def test_check_proves_unless_asked_not_to(tmp_path: Path) -> None:
+    (tmp_path / "ruleset.toml").write_text('[ruleset]\nname = "t"\ntimezone = "UTC"\n', "utf-8")
+    (tmp_path / "a.rules").write_text(MODEL + 'tag "A" when frequency < 0\n', "utf-8")
+
+    assert "never-true" in codes_of(check_folder(tmp_path).problems)
+    assert "never-true" not in codes_of(check_folder(tmp_path, proofs=False).problems)
 
 
 def test_the_same_rules_have_the_same_problems() -> None:

@@ -15,7 +15,7 @@ from ruleengine.checking.expressions import (
     Ranking,
     walk,
 )
-from ruleengine.checking.proofs.terms import Terms
+from ruleengine.checking.proofs.terms import Terms, is_decided
 from ruleengine.checking.proofs.witness import example
 from ruleengine.checking.proofs.world import Leaf, Term, Truth, flattened
 from ruleengine.checking.ruleset import Ladder, Ruleset, Tag
@@ -53,7 +53,7 @@ class _Search:
                 self._ladder(rule)
             elif self._tag(rule):
                 settled.add(rule.name)
-        tags = [tag for tag in self.ruleset.tags.values() if tag.name not in settled]
+        tags = [tag for tag in self.ruleset.tags.values() if tag.name not in settled and is_decided(tag)]
         self._equal([self._given(tag) for tag in tags])
         return self.problems
 
@@ -150,7 +150,7 @@ class _Search:
         unless_settled = self._single(tag.unless)
         given = self._given(tag)
         facts = self.terms.facts(given.leaves)
-        if not unless_settled and self.terms.solver(*facts, given.term).check() == z3.unsat:
+        if not unless_settled and is_decided(tag) and self.terms.solver(*facts, given.term).check() == z3.unsat:
             self.problems.add(
                 codes.never_given(
                     tag.when.span,
@@ -215,6 +215,10 @@ class _Search:
     # -- ladders --------------------------------------------------------------------------------------------------
 
     def _ladder(self, ladder: Ladder) -> None:
+        if not is_decided(ladder):  # A level that nobody earns can be fallen to.
+            for level in ladder.levels:
+                self._single(level.when)
+            return
         self.terms.reading = {}
         lines = self.terms.reached(ladder)
         leaves = dict(self.terms.reading)

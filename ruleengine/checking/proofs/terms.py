@@ -4,7 +4,7 @@ A term never allows less than what can happen, so that what is impossible for te
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
@@ -41,7 +41,7 @@ from ruleengine.checking.expressions import (
 )
 from ruleengine.checking.proofs.world import Leaf, Term, Truth, World, Worth
 from ruleengine.checking.rules import conditions
-from ruleengine.checking.ruleset import Ladder, ParameterConstant, Ruleset, Tag
+from ruleengine.checking.ruleset import Ladder, Level, ParameterConstant, Rule, Ruleset, Tag
 from ruleengine.functions.rankings import RankingFunction
 from ruleengine.types import BOOLEAN, COUNT, DOUBLE, TEXT, Kind, Type, common, exact
 
@@ -53,6 +53,11 @@ MOST_LEAVES = 80
 
 MOST_TEXTS = 64
 EXACT_DIGITS = 15  # whole numbers of so many digits are doubles themselves
+
+
+_DECIDING = {"name", "kind", "value", "draft", "when", "unless", "levels", "otherwise"}
+_SAYING = {"because", "owner", "review_by", "hash", "span"}
+"""Together what a rule can hold and still be decided by its conditions; if it holds more, nothing is claimed."""
 
 
 class Terms:
@@ -290,11 +295,18 @@ class Terms:
         return taken
 
     def _given(self, name: str) -> Truth:
-        true = self._inlined(("tag", name), lambda: self.given(self.ruleset.tags[name]))
+        tag = self.ruleset.tags.get(name)
+        if tag is None or not is_decided(tag):
+            true = self.unknown(("given", name), BOOLEAN, self.never).value
+        else:
+            true = self._inlined(("tag", name), lambda: self.given(tag))
         return Truth(true, z3.Not(true))
 
     def _held(self, expression: LadderIs) -> Truth:
         ladder = self.ruleset.ladders[expression.ladder]
+        if not is_decided(ladder):
+            true = self.unknown(("held", expression), BOOLEAN, self.never).value
+            return Truth(true, z3.Not(true))
 
         def value(wanted: str) -> Term:
             lines = self.reached(ladder)
@@ -523,6 +535,14 @@ class Terms:
             return found
 
         return self.unknown(("places", *key, limit), COUNT, self.never, facts).value
+
+
+def is_decided(rule: Rule) -> bool:
+    """Whether conditions alone decide a rule: no clause that looks at what the customer had before, nor a budget."""
+    parts: list[Tag | Ladder | Level] = [rule, *(rule.levels if isinstance(rule, Ladder) else ())]
+    return not any(
+        getattr(part, each.name) for part in parts for each in fields(part) if each.name not in _DECIDING | _SAYING
+    )
 
 
 def compared(operator: str, left: Worth, right: Worth) -> Truth:

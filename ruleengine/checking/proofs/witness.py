@@ -1,6 +1,6 @@
 """Example customers, in the words of the rules: few metrics, small numbers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -43,7 +43,7 @@ class _Shown:
     leaves: dict[Leaf, None]
 
 
-def example(terms: Terms, read: Iterable[Expression], *so: Term) -> str | None:
+def example(terms: Terms, read: Sequence[Expression], *so: Term) -> str | None:
     """A customer of whom all terms hold, as `frequency = 5, country = "DE"`; None where none can be made up safely.
 
     Every value is known, and there are only leaves whose facts tell all that there is.
@@ -52,6 +52,8 @@ def example(terms: Terms, read: Iterable[Expression], *so: Term) -> str | None:
     leaves: dict[Leaf, None] = {}
     for each in shown:
         leaves.update(each.leaves)
+    for condition in read:
+        leaves.update(terms.condition(condition)[1])
     if not shown or len(shown) > MOST_VALUES or not all(leaf.free for leaf in leaves):
         return None
     if any(each.expression.type == DATE for each in shown) or _changes(terms, read):
