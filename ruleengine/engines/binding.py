@@ -19,6 +19,7 @@ from ruleengine.engines.columns import (
     literal,
     quote,
 )
+from ruleengine.engines.uniqueness import is_unique
 from ruleengine.schema import Profile
 from ruleengine.source import Span
 from ruleengine.sql.scans import Clock, source_relation
@@ -220,9 +221,11 @@ class Binder:
         found: Problems,
     ) -> None:
         """Report the values that do not fit."""
+        suspects = self._suspects(relation, conversions)
         checks = [
             (column, physical, fault, condition)
             for column, _, physical, conversion in conversions
+            if not conversion.at_extremes or physical in suspects
             for fault, condition in conversion.faults
         ]
         if not checks:
@@ -248,6 +251,27 @@ class Binder:
                 case "out-of-range":
                     found.add(codes.value_out_of_range(span, **facts, value=str(value)[:60]))
 
+    def _suspects(self, relation: str, conversions: Iterable[tuple[Column, Role, str, Conversion]]) -> set[str]:
+        """Columns whose smallest or largest value is at fault. Parquet files say these without being read."""
+        looked = [
+            (physical, condition)
+            for _, _, physical, conversion in conversions
+            if conversion.at_extremes
+            for _, condition in conversion.faults
+        ]
+        if not looked:
+            return set()
+        columns = [quote(physical) for physical in dict.fromkeys(physical for physical, _ in looked)]
+        ends = " UNION ALL ".join(
+            f"SELECT {', '.join(f'{end}({column}) AS {column}' for column in columns)} FROM {relation}"
+            for end in ("min", "max")
+        )
+        found = self.connection.execute(
+            f"SELECT {', '.join(f'bool_or({condition})' for _, condition in looked)} FROM ({ends})"
+        ).fetchone()
+        assert found is not None
+        return {physical for (physical, _), is_faulty in zip(looked, found, strict=True) if is_faulty}
+
     def _first(self, name: str, physical: str, condition: str) -> tuple[int, str]:
         """The first row, from 1, that meets a condition, and its value there."""
         first = self.connection.execute(
@@ -268,18 +292,17 @@ class Binder:
         relation, key = quote(source_relation(name)), quote(column)
         binding = self.profile.binding(source)
         span, physical = binding.span, binding.columns.get(column, column)
-        counted = self.connection.execute(
-            f"SELECT count(*), count({key}), count(DISTINCT {key}) FROM {relation}"
-        ).fetchone()
+        counted = self.connection.execute(f"SELECT count(*), count({key}) FROM {relation}").fetchone()
         assert counted is not None
-        rows, present, distinct = counted
+        rows, present = counted
         if required and present < rows:
             row, _ = self._first(name, physical, f"{quote(physical)} IS NULL")
             found.add(codes.key_missing(span, source=source, column=column, count=rows - present, row=row))
-        if distinct < present:
+        values = f"(SELECT {key} AS value FROM {relation} WHERE {key} IS NOT NULL)"
+        if not is_unique(self.connection, values):
             repeated = self.connection.execute(
-                f"SELECT CAST(value AS VARCHAR), count(*) OVER () FROM (SELECT {key} AS value FROM {relation} "
-                f"WHERE {key} IS NOT NULL GROUP BY {key} HAVING count(*) > 1) ORDER BY value LIMIT 3"
+                f"SELECT CAST(value AS VARCHAR), count(*) OVER () FROM {values} "
+                "GROUP BY value HAVING count(*) > 1 ORDER BY value LIMIT 3"
             ).fetchall()
             examples = ", ".join(str(row[0]) for row in repeated)
             events = None if required else source

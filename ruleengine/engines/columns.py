@@ -34,6 +34,8 @@ class Conversion:
     sql: str
     clock: Clock = "local"
     faults: tuple[tuple[Fault, str], ...] = ()
+    at_extremes: bool = False
+    """If any value is at fault, then the smallest or the largest one is."""
 
 
 def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zone: str, local: bool) -> Conversion | None:
@@ -54,13 +56,15 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zone:
                 return Conversion(f"CAST({column} AS BIGINT)")
             if base in _WIDE_INTEGERS or (base == "DECIMAL" and found.endswith(",0)")):
                 sql = f"TRY_CAST({column} AS BIGINT)"
-                return Conversion(sql, faults=(("out-of-range", f"{column} IS NOT NULL AND {sql} IS NULL"),))
+                return Conversion(
+                    sql, faults=(("out-of-range", f"{column} IS NOT NULL AND {sql} IS NULL"),), at_extremes=True
+                )
         case "decimal":
             target = f"DECIMAL({declared.precision},{declared.scale})"
             sql = f"TRY_CAST({column} AS {target})"
             too_large: tuple[Fault, str] = ("out-of-range", f"{column} IS NOT NULL AND {sql} IS NULL")
             if base in _INTEGERS | _WIDE_INTEGERS:
-                return Conversion(sql, faults=(too_large,))
+                return Conversion(sql, faults=(too_large,), at_extremes=True)
             if base == "DECIMAL":
                 precision, scale = (int(part) for part in found[8:-1].split(","))
                 if scale <= declared.scale and precision - scale <= declared.precision - declared.scale:
@@ -89,18 +93,19 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zone:
 def _time(column: str, found: str, role: Role, zone: str, local: bool) -> Conversion:
     finite: tuple[tuple[Fault, str], ...] = (("not-finite", f"{column} IS NOT NULL AND NOT isfinite({column})"),)
     if found == "DATE":
-        return Conversion(f"CAST({column} AS {'TIMESTAMP' if role == 'time' else 'DATE'})", faults=finite)
+        sql = f"CAST({column} AS {'TIMESTAMP' if role == 'time' else 'DATE'})"
+        return Conversion(sql, faults=finite, at_extremes=True)
     if found == "TIMESTAMP WITH TIME ZONE":
         if role == "time":
-            return Conversion(column, "instant", finite)
-        return Conversion(f"CAST(timezone({literal(zone)}, {column}) AS DATE)", faults=finite)
+            return Conversion(column, "instant", finite, at_extremes=True)
+        return Conversion(f"CAST(timezone({literal(zone)}, {column}) AS DATE)", faults=finite, at_extremes=True)
     # Fractions are cut; a cast would round them.
     naive = f"make_timestamp(epoch_ns({column}) // 1000)" if found == "TIMESTAMP_NS" else f"CAST({column} AS TIMESTAMP)"
     if role != "time":
-        return Conversion(f"CAST({naive} AS DATE)", faults=finite)
+        return Conversion(f"CAST({naive} AS DATE)", faults=finite, at_extremes=True)
     if local:
-        return Conversion(naive, faults=finite)
-    return Conversion(instant_of(naive, zone), "instant", finite)
+        return Conversion(naive, faults=finite, at_extremes=True)
+    return Conversion(instant_of(naive, zone), "instant", finite, at_extremes=True)
 
 
 def convert_text(name: str, declared: ColumnType, role: Role, zone: str, local: bool, offsets: bool) -> Conversion:
