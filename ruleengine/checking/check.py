@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 
+from ruleengine.checking.examples import check_examples
 from ruleengine.checking.guards import check_guards
 from ruleengine.checking.parameters import check_parameters, override
 from ruleengine.checking.rules import check_ladder, check_tag, entity_condition, order
@@ -14,7 +15,7 @@ from ruleengine.checking.typing import Typing
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems, Word
 from ruleengine.source import Source, Span
-from ruleengine.syntax.nodes import CheckStatement, TagStatement
+from ruleengine.syntax.nodes import CheckStatement, ExampleStatement, TagStatement
 from ruleengine.syntax.parse import parse
 
 
@@ -70,6 +71,10 @@ def check(
     statements: list[object] = [statement for each in parsed for statement in each.file.statements]
     checks = check_guards((each for each in statements if isinstance(each, CheckStatement)), typing)
     ordered = order(rules, typing)
+    sound = not broken and not found.has_errors
+    examples = check_examples(
+        [each for each in statements if isinstance(each, ExampleStatement)], rules, typing, timezone, sound=sound
+    )
     if not broken and not found.has_errors:
         _warn_unused(scope, typing)
     silenced = {"unknown-name", "unknown-events", "unknown-tag", "unknown-ladder", "no-entity"} if broken else set()
@@ -90,6 +95,7 @@ def check(
         order=ordered,
         sources=tuple(files),
         hash=_hash(files, name, timezone),
+        examples=examples,
         checks=checks,
     )
     return Checked(ruleset, tuple(problems))

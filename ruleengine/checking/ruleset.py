@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ruleengine.checking.expressions import Expression
 from ruleengine.source import Source, Span
-from ruleengine.types import ColumnType, Type
+from ruleengine.types import ColumnType, Type, Value
 
 if TYPE_CHECKING:
     from ruleengine.checking.guards import Check
@@ -156,6 +156,35 @@ Rule = Tag | Ladder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What an example expects of a rule."""
+
+    kind: Literal["tag", "tier", "class"]
+    name: str
+    wanted: Literal["given", "no", "unknown"]
+    value: str | None
+    """The level or value that is to be given."""
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One customer made up for the rules, and what they have to answer. What is not given is missing, or no event."""
+
+    name: str
+    as_of: date | None
+    """None: the answers are the same on every day."""
+    attributes: Mapping[str, Value]
+    events: Mapping[str, tuple[Mapping[str, Value], ...]]
+    """By events source its rows; times are still that."""
+    metrics: Mapping[str, Value]
+    """By the name of the instance; they replace what would be computed."""
+    parameters: Mapping[str, tuple[ParameterConstant, ...]]
+    expectations: tuple[Expectation, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
     """A ruleset without errors. All mappings keep the order of files and lines, unless said otherwise."""
 
@@ -176,6 +205,7 @@ class Ruleset:
     """SHA-256 (hex) of name, timezone and the rule files' names and texts."""
     checks: "tuple[Check, ...]" = ()
     """What the data, and what would be published, must meet."""
+    examples: tuple[Example, ...] = ()
 
     @property
     def bound(self) -> tuple[str, ...]:

@@ -99,6 +99,20 @@ def new(directory: Path) -> None:
 
 @program.command()
 @arguments.ruleset
+@arguments.report_format
+@click.pass_context
+def test(ctx: click.Context, ruleset: Path, form: str) -> None:
+    """Ask the rules what the examples beside them expect."""
+    from ruleengine.cli import examples as shown
+    from ruleengine.verbs.test import test
+
+    report = test(ruleset)
+    _tell(form, report, lambda screen: shown.examples(report, screen))
+    ctx.exit(GOOD if report.good else PROBLEMS)
+
+
+@program.command()
+@arguments.ruleset
 @arguments.as_of
 @click.option("--profile", metavar="NAME", help="A profile of ruleset.toml, for its engine.")
 @arguments.report_format

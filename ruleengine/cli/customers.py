@@ -46,10 +46,10 @@ def explanation(report: Explanation, terminal: Terminal) -> Iterator[str]:
     for index, rule in enumerate(report.rules):
         if index:
             yield ""
-        yield from _rule(rule, terminal)
+        yield from rule_explanation(rule, terminal)
 
 
-def _rule(rule: RuleExplanation, terminal: Terminal) -> Iterator[str]:
+def rule_explanation(rule: RuleExplanation, terminal: Terminal) -> Iterator[str]:
     since = f" since {rule.since}" if rule.since else ""
     if rule.kind == "tag":
         given = rule.value == GIVEN

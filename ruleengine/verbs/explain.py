@@ -136,7 +136,7 @@ def explain(path: Path, profile: str, customer: str, name: str | None = None, nu
             as_of=version.as_of,
             current=current is not None and current.number == version.number,
             rules=tuple(
-                _explained(trace(ruleset, facts, version.as_of, (rule.kind, rule.name)), document)
+                explained(trace(ruleset, facts, version.as_of, (rule.kind, rule.name)), document)
                 for rule in _asked_for(ruleset, name, version.number)
             ),
         )
@@ -178,7 +178,7 @@ def _asked_for(ruleset: Ruleset, name: str | None, version: int) -> Iterator[Rul
     yield from (rule for rule in found if not rule.draft)
 
 
-def _explained(traced: TagTrace | LadderTrace, document: Mapping[str, Any]) -> RuleExplanation:
+def explained(traced: TagTrace | LadderTrace, document: Mapping[str, Any]) -> RuleExplanation:
     rule = traced.rule
     match traced:
         case TagTrace():

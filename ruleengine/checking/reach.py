@@ -1,0 +1,120 @@
+"""What answers are made from: everything that rules read, beneath what is given."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ruleengine.checking import expressions as checked
+from ruleengine.checking.rules import conditions
+from ruleengine.checking.ruleset import Metric, Parameter, ParameterConstant, Rule, Tag
+from ruleengine.source import Span
+from ruleengine.types import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Givens:
+    """What an example gives, by name."""
+
+    attributes: dict[str, Value] = field(default_factory=dict)
+    events: dict[str, tuple[Mapping[str, Value], ...]] = field(default_factory=dict)
+    metrics: dict[str, Value] = field(default_factory=dict)
+    """By the name of the instance."""
+    parameters: dict[str, tuple[ParameterConstant, ...]] = field(default_factory=dict)
+
+
+class Reach:
+    """Everything that rules read; a given metric hides what it would be computed from."""
+
+    def __init__(
+        self,
+        givens: Givens,
+        rules: Mapping[tuple[str, str], Rule],
+        metrics: Mapping[str, Metric],
+        parameters: Mapping[str, Parameter],
+    ) -> None:
+        self.metrics: dict[str, Span] = {}
+        """With the place where each is read first; so are the others."""
+        self.attributes: dict[str, Span] = {}
+        self.parameters: dict[str, Span] = {}
+        self.events: dict[str, Span] = {}
+        self.ranked: dict[str, Span] = {}
+        """Metrics that rank a customer among all others, and are not given."""
+        self.dated: list[Span] = []
+        """What has another answer on another day."""
+        self._givens = givens
+        self._rules = rules
+        self._all_metrics = metrics
+        self._all_parameters = parameters
+        self._seen: set[tuple[str, str]] = set()
+
+    def names(self) -> list[str]:
+        """What an example could give to have a part in the answer."""
+        return [*(name for name in self.metrics if " " not in name), *self.attributes, *self.parameters, *self.events]
+
+    def follow(self, rules: Iterable[tuple[str, str]]) -> None:
+        """Read what decides rules, by their keys."""
+        for key in rules:
+            if key not in self._seen and key in self._rules:
+                self._seen.add(key)
+                for condition in conditions(self._rules[key]):
+                    self._read(condition)
+
+    def follow_reasons(self) -> None:
+        """Read what the reasons of those rules say."""
+        for key in list(self._seen):
+            rule = self._rules[key]
+            if isinstance(rule, Tag) and rule.because is not None:
+                for value in rule.because.values:
+                    self._read(value)
+
+    def _read(self, expression: checked.Expression) -> None:
+        for part in checked.walk(expression):
+            match part:
+                case checked.MetricValue(metric=name):
+                    self._read_metric(name, part.span)
+                case checked.Attribute(column=name):
+                    self.attributes.setdefault(name, part.span)
+                case checked.ParameterValue(parameter=name) | checked.OneOf(choices=str(name)):
+                    self.parameters.setdefault(name, part.span)
+                    if len(self._all_parameters[name].steps) > 1 and name not in self._givens.parameters:
+                        self.dated.append(part.span)
+                case checked.Aggregate(source=name):
+                    self.events.setdefault(name, part.span)
+                    if name in self._givens.events:  # events after the date do not exist
+                        self.dated.append(part.span)
+                case checked.Days(operand=operand):
+                    if self._can_be_known(operand):
+                        self.dated.append(part.span)
+                case checked.HasTag(tag=name):
+                    self.follow([("tag", name)])
+                case checked.LadderIs(ladder=name):
+                    self.follow([("ladder", name)])
+                case _:
+                    pass
+
+    def _read_metric(self, name: str, span: Span) -> None:
+        if name in self.metrics:
+            return
+        self.metrics[name] = span
+        if name in self._givens.metrics:
+            return
+        expression = self._all_metrics[name].expression
+        if isinstance(expression, checked.Ranking):
+            self.ranked[name] = span
+        else:
+            self._read(expression)
+
+    def _can_be_known(self, expression: checked.Expression) -> bool:
+        """Whether an expression can have a value at all, with what is given."""
+        match expression:
+            case checked.Constant() | checked.ParameterValue():
+                return True
+            case checked.Attribute(column=name):
+                return self._givens.attributes.get(name) is not None
+            case checked.MetricValue(metric=name):
+                if name in self._givens.metrics:
+                    return self._givens.metrics[name] is not None
+                return self._can_be_known(self._all_metrics[name].expression)
+            case checked.Aggregate(source=name):
+                return name in self._givens.events
+            case _:
+                return any(map(self._can_be_known, checked.children(expression)))
