@@ -75,9 +75,7 @@ def test_a_wheel_holds_the_tree(built: dict[str, Path], which: str) -> None:
     with zipfile.ZipFile(built[which]) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
 
-    assert names == {
-        f"{inside}/{name}" for folder, inside in INSTALLED_AS.items() for name in shipped(ROOT / folder)
-    }
+    assert names == {f"{inside}/{name}" for folder, inside in INSTALLED_AS.items() for name in shipped(ROOT / folder)}
 
 
 def test_a_wheel_carries_the_licence(built: dict[str, Path]) -> None:
@@ -117,9 +115,7 @@ def python(dependencies: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("which", ["wheel", "sdist", "wheel from sdist", "editable"])
-def test_an_installation_works(
-    built: dict[str, Path], tree: Path, python: Path, tmp_path: Path, which: str
-) -> None:
+def test_an_installation_works(built: dict[str, Path], tree: Path, python: Path, tmp_path: Path, which: str) -> None:
     what = ("-e", tree) if which == "editable" else (built[which],)
     install = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation")
     run(python, *install, *what, cwd=tmp_path)
@@ -210,9 +206,7 @@ def test_without_any_pip_root_installs_python3_venv(bare_python: Path, tools: Pa
     assert "pip" in run(tmp_path / ".venv" / "bin" / "pip", "--version", cwd=tmp_path)
 
 
-def test_without_any_pip_others_are_told_what_to_install(
-    bare_python: Path, tools: Path, tmp_path: Path
-) -> None:
+def test_without_any_pip_others_are_told_what_to_install(bare_python: Path, tools: Path, tmp_path: Path) -> None:
     (tmp_path / "bare" / "lib" / STDLIB.name / "site-packages").unlink()
     stand_in(tools, "id", "echo 1000")
     stand_in(tools, "apt-get", "echo 'only root may' >&2; exit 1")
