@@ -59,9 +59,7 @@ class Lowering:
             case checked.Arithmetic():
                 return self._arithmetic(node)
             case checked.Comparison(operator=operator, left=left, right=right):
-                double = Kind.DOUBLE in (left.type.kind, right.type.kind)
-                sides = (self._as_double(side) if double else self._written(side) for side in (left, right))
-                return build.binary(_COMPARISONS[operator], *sides)
+                return build.binary(_COMPARISONS[operator], *self._comparable(left, right))
             case checked.OneOf():
                 return self._one_of(node)
             case checked.IsMissing(operand=operand):
@@ -101,12 +99,16 @@ class Lowering:
         """As a value of a wider type."""
         if type.kind is Kind.DOUBLE:
             return self._as_double(node)
-        made = self.lower(node)
-        if type.kind is Kind.EXACT and node.type.digits - node.type.scale + type.scale > MAX_DIGITS:
-            return build.cast(made, f"DECIMAL({MAX_DIGITS}, {type.scale})")
-        return made
+        return _at_scale(self.lower(node), node.type, type.scale)
 
     # -- numbers ----------------------------------------------------------------------------------------
+
+    def _comparable(self, left: checked.Expression, right: checked.Expression) -> list[exp.Expression]:
+        """Both sides of a comparison: as doubles if one is, else exact numbers of the larger scale."""
+        if Kind.DOUBLE in (left.type.kind, right.type.kind):
+            return [self._as_double(left), self._as_double(right)]
+        scale = max(left.type.scale, right.type.scale)
+        return [_at_scale(self._written(side), side.type, scale) for side in (left, right)]
 
     def _written(self, node: checked.Expression) -> exp.Expression:
         """As `lower`, but a number that is only compared or cast stands as it was written."""
@@ -242,6 +244,7 @@ class Lowering:
         operand = node.operand
         if isinstance(node.choices, str):
             constants = [(value, operand.type) for value in self.parameters[node.choices]]
+            scale = max((literal_digits(value)[1] for value, _ in constants if isinstance(value, Decimal)), default=0)
             choices = [
                 build.constant(float(value))  # type: ignore[arg-type]
                 if operand.type.kind is Kind.DOUBLE
@@ -251,7 +254,8 @@ class Lowering:
         else:
             double = operand.type.kind is Kind.DOUBLE
             choices = [self._as_double(choice) if double else self._written(choice) for choice in node.choices]
-        return exp.In(this=build.wrapped(self.lower(operand)), expressions=choices)
+            scale = max((choice.type.scale for choice in node.choices), default=0)
+        return exp.In(this=build.wrapped(_at_scale(self.lower(operand), operand.type, scale)), expressions=choices)
 
     def _days(self, node: checked.Days) -> exp.Expression:
         today, day = build.day(self.as_of), self.lower(node.operand)
@@ -278,6 +282,17 @@ def _is_short(made: exp.Expression) -> bool:
     """Whether this is a whole number as it is written."""
     literal = made.this.this if isinstance(made, exp.Paren) and isinstance(made.this, exp.Neg) else made
     return isinstance(literal, exp.Literal) and not literal.is_string and "." not in literal.name
+
+
+def _at_scale(made: exp.Expression, type: Type, scale: int) -> exp.Expression:
+    """An exact number beside one of so many digits behind the point.
+
+    Where both do not fit into 38 digits, DuckDB rounds the one with the larger scale; so the other one is made to fit,
+    or is an overflow.
+    """
+    if type.kind is Kind.EXACT and type.scale < scale and type.digits - type.scale + scale >= BIGINT_DIGITS:
+        return build.cast(made, f"DECIMAL({MAX_DIGITS}, {scale})")
+    return made
 
 
 def _anniversary(day: exp.Expression, year: int) -> exp.Expression:
