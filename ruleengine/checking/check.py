@@ -12,6 +12,7 @@ from ruleengine.checking.rules import check_ladder, check_tag, entity_condition,
 from ruleengine.checking.ruleset import Entity, Ladder, Parameter, Rule, Ruleset, Tag
 from ruleengine.checking.scope import Scope, declare, near
 from ruleengine.checking.typing import Typing
+from ruleengine.checking.unsupported import not_yet
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems, Word
 from ruleengine.source import Source, Span
@@ -43,6 +44,7 @@ def check(
     parsed = [parse(source) for source in files]
     for each in parsed:
         problems.extend(each.problems)
+    problems.extend(not_yet(each.file for each in parsed))
     # What a broken statement declares is not known, so names would seem unknown that are not.
     broken = problems.has_errors
     found = Problems()

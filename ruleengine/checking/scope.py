@@ -128,6 +128,10 @@ def declare(files: Iterable[nodes.File], problems: Problems) -> Scope:
                     scope.ladders[ladder.text] = statement
                 else:
                     scope.repeated.append(statement)
+            case nodes.ManualTagStatement() | nodes.ManualTierStatement() | nodes.AtMostOneStatement():
+                pass
+            case nodes.CheckStatement() | nodes.ExampleStatement() | nodes.UseStatement():
+                pass
 
     if scope.entity_statement is not None:
         scope.entity = _entity(scope.entity_statement, problems)

@@ -136,6 +136,8 @@ class Typing:
                 return rankings.sample(self, node, context)
             case nodes.HasTag() | nodes.LadderIs():
                 return naming.rule_reference(self, node, context)
+            case nodes.HadTag() | nodes.LadderWas():
+                return None  # reported as not understood yet
 
     # -- arithmetic -------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import unicodedata
 FULL_WIDTH = {ord("\u3000"): " "} | {
     ord("！") + offset: chr(ord("!") + offset)
     for offset in range(94)
-    if chr(ord("!") + offset) in "!%()*+,-./0123456789:<=>"
+    if chr(ord("!") + offset) in "!%()*+,-./0123456789:<=>|"
 }
 """Full-width forms that are read as plain ones outside quotes: one character for one, so that places hold."""
 

@@ -1,5 +1,7 @@
 """What could stand at a place, in words: never the names of terminals."""
 
+from collections.abc import Sequence
+
 from ruleengine.syntax import language
 from ruleengine.syntax.token import Token
 
@@ -8,8 +10,9 @@ def expects_operand(expected: set[str]) -> bool:
     return {"NAME", "NUMBER", "QUOTED"} <= expected
 
 
-def in_words(expected: set[str], first: Token, opened: bool) -> str:
-    """What could stand at a place of the statement that begins with `first`, as a phrase."""
+def in_words(expected: set[str], before: Sequence[Token], opened: bool) -> str:
+    """What could stand behind these tokens of a statement, as a phrase."""
+    first = before[0]
     choices: list[str] = []
     words = language.keywords()
     rest = set(expected)
@@ -57,6 +60,10 @@ def in_words(expected: set[str], first: Token, opened: bool) -> str:
         rest.discard("QUOTED")
     if "COMMA" in rest:
         rest.discard("OPEN")
+    clauses = [name for name in words if name in rest & _CLAUSES]
+    unused = [name for name in clauses if all(token.type != name for token in before)]
+    if len(clauses) > 3:
+        rest -= _CLAUSES
     for terminal, phrase in _PHRASES.items():
         if terminal in rest:
             choices.append(phrase)
@@ -64,6 +71,8 @@ def in_words(expected: set[str], first: Token, opened: bool) -> str:
     if not opened:
         rest.discard("CLOSE")
     choices += [f"`{words[name][0]}`" for name in words if name in rest]
+    if len(clauses) > 3:
+        choices.append(f"another part of the {first.text}, such as `{words[(unused or clauses)[0]][0]}`")
     if "CLOSE" in rest and opened:
         choices.append("`)`")
     if not choices:
@@ -71,11 +80,30 @@ def in_words(expected: set[str], first: Token, opened: bool) -> str:
     return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
+_CLAUSES = {
+    "WHEN",
+    "UNLESS",
+    "UNTIL",
+    "KEEP",
+    "IF",
+    "LIMIT",
+    "FORMERLY",
+    "BECAUSE",
+    "OWNER",
+    "REVIEW",
+    "HOLD",
+    "GRACE",
+    "FALL",
+    "NEVER",
+}
+"""Words that begin a part of a tag, tier or class."""
+
 _PHRASES = {
     "NAME": "a name",
     "QUOTED": "a text in quotes",
     "NUMBER": "a number",
     "DATE": "a date such as 2026-01-31",
+    "ROW": "a row of a table, cells between `|`",
     "EQUAL": "`=`",
     "OPEN": "`(`",
     "COMMA": "`,`",

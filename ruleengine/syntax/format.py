@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.source import Source, Span
 from ruleengine.syntax import nodes
-from ruleengine.syntax.layout import Comments, Line, lay_out
+from ruleengine.syntax.layout import lay_out
+from ruleengine.syntax.lines import Comments, Line
 from ruleengine.syntax.parse import Parsed, parse
 from ruleengine.syntax.scan import scan
 from ruleengine.syntax.token import Token
@@ -92,7 +93,7 @@ def _lines(statement: nodes.Statement, comments: Sequence[Span], tokens: Sequenc
 
     Also whether the last one ends with a comment.
     """
-    lines = lay_out(statement, Comments([comment.start for comment in comments]))
+    lines = lay_out(statement, Comments([comment.start for comment in comments], tokens))
     if not comments:
         return [str(line) for line in lines], False
     starts = [_start(line, tokens) for line in lines]

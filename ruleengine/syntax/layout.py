@@ -1,51 +1,22 @@
 """Statements as lines: which part of a statement stands on which line, and how far in."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
-from ruleengine.source import Span
 from ruleengine.syntax import nodes
-from ruleengine.syntax.wording import format_day, format_expression, quoted
+from ruleengine.syntax.layout_checks import check_lines, example_lines
+from ruleengine.syntax.lines import (
+    INDENT,
+    NONE,
+    Comments,
+    Line,
+    expression_lines,
+    format_formerly,
+    one_line,
+    value_lines,
+)
+from ruleengine.syntax.wording import format_day, format_expression, format_length, quoted
 from ruleengine.types import COLUMN_TYPES, ColumnType
-
-WIDTH = 100
-INDENT = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a statement: it begins `back` tokens before the offset `at`; with `closes`, at the `)` behind."""
-
-    indent: int
-    text: str
-    at: int
-    back: int = 0
-    closes: bool = False
-
-    @property
-    def fits(self) -> bool:
-        return self.indent + len(self.text) <= WIDTH
-
-    def __str__(self) -> str:
-        return " " * self.indent + self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Comments:
-    """Where the comments inside of a statement begin. What holds one is broken into lines, as it was written."""
-
-    starts: Sequence[int] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.starts)
-
-    def within(self, first: Span, last: Span) -> bool:
-        return bisect_right(self.starts, first.start) < bisect_left(self.starts, last.end)
-
-
-NONE = Comments()
 
 
 def lay_out(statement: nodes.Statement, comments: Comments = NONE) -> list[Line]:
@@ -59,13 +30,26 @@ def lay_out(statement: nodes.Statement, comments: Comments = NONE) -> list[Line]
             return _parameter(statement, comments)
         case nodes.MetricStatement(name=name, label=label, expression=expression):
             head = f"metric {name.text}{_label(label)} ="
-            return _expression(head, expression, 0, statement.span.start, comments=comments)
+            return expression_lines(head, expression, 0, statement.span.start, comments=comments)
         case nodes.ScoreStatement():
             return _score(statement, comments)
         case nodes.TagStatement():
             return _tag(statement, comments)
+        case nodes.ManualTagStatement(name=tag, formerly=formerly, expires_after=expires_after):
+            text = f"manual tag {quoted(tag.value)}{format_formerly(formerly)}{_expires(expires_after)}"
+            return [Line(0, text, statement.span.start)]
+        case nodes.ManualTierStatement(tier=tier, expires_after=expires_after):
+            return [Line(0, f"manual tier {tier.text}{_expires(expires_after)}", statement.span.start)]
+        case nodes.AtMostOneStatement(tags=tags):
+            return value_lines("at most one of ", tags, 0, statement.span.start, 0)
         case nodes.LadderStatement():
             return _ladder(statement, comments)
+        case nodes.CheckStatement():
+            return check_lines(statement, comments)
+        case nodes.ExampleStatement():
+            return example_lines(statement, comments)
+        case nodes.UseStatement(path=path):
+            return [Line(0, f"use {quoted(path.value)}", statement.span.start)]
         case _:
             assert_never(statement)
 
@@ -78,114 +62,130 @@ def _label(label: nodes.Text | None) -> str:
     return f" {quoted(label.value)}" if label else ""
 
 
-def _expression(
-    prefix: str,
-    expression: nodes.Expression,
-    indent: int,
-    at: int,
-    back: int = 0,
-    suffix: str = "",
-    comments: Comments = NONE,
-) -> list[Line]:
-    """An expression behind its first words; where it is too long, a line for each of its parts."""
-    gap = "" if prefix.endswith("(") or not prefix else " "
-    line = Line(indent, f"{prefix}{gap}{format_expression(expression)}{suffix}", at, back)
-    deeper = indent + INDENT
-    match expression:
-        case nodes.Junction(operator=operator, items=items) if not line.fits or comments.within(
-            items[0].span, items[-1].span
-        ):
-            lines = _expression(prefix, items[0], indent, at, back, comments=comments)
-            for item in items[1:]:
-                end = suffix if item is items[-1] else ""
-                lines += _expression(operator, item, deeper, item.span.start, 1, end, comments)
-            return lines
-        case nodes.Group(inner=inner) if not line.fits or comments.within(inner.span, inner.span):
-            return _expression(f"{prefix}{gap}(", inner, indent, at, back, f"){suffix}", comments)
-        case nodes.Not(operand=operand) if not line.fits or comments.within(operand.span, operand.span):
-            return _expression(f"{prefix}{gap}not", operand, indent, at, back, suffix, comments)
-        case nodes.Conditional(condition=condition, then=then, otherwise=otherwise) if not line.fits or comments.within(
-            condition.span, otherwise.span
-        ):
-            return [
-                *_expression(f"{prefix}{gap}if", condition, indent, at, back, comments=comments),
-                *_expression("then", then, deeper, then.span.start, 1, comments=comments),
-                *_expression("else", otherwise, deeper, otherwise.span.start, 1, suffix, comments),
-            ]
-        case _:
-            return [line]
-
-
-def _one_line(lines: Sequence[Line], start: int) -> Line:
-    return Line(0, " ".join(line.text for line in lines), start)
+def _expires(after: nodes.Duration | None) -> str:
+    return f" expires after {format_length(after.count, after.unit)}" if after is not None else ""
 
 
 def _tag(tag: nodes.TagStatement, comments: Comments) -> list[Line]:
-    head = Line(0, f"{'draft ' if tag.draft else ''}tag {quoted(tag.name.value)}", tag.span.start)
+    words = f"{'draft ' if tag.draft else ''}tag {quoted(tag.name.value)}"
     clauses: list[list[Line]] = []
-    for word, condition in (("when", tag.when), ("unless", tag.unless)):
+
+    def clause(text: str, at: int, back: int) -> None:
+        clauses.append([Line(INDENT, text, at, back)])
+
+    if comments and tag.formerly:
+        clause(format_formerly(tag.formerly).strip(), tag.formerly[0].span.start, 1)
+    else:
+        words += format_formerly(tag.formerly)
+    head = Line(0, words, tag.span.start)
+    for word, condition in (("when", tag.when), ("unless", tag.unless), ("until", tag.until)):
         if condition is not None:
-            clauses.append(_expression(word, condition, INDENT, condition.span.start, 1, comments=comments))
-    for word, text in (("because", tag.because), ("owner", tag.owner)):
-        if text is not None:
-            clauses.append([Line(INDENT, f"{word} {quoted(text.value)}", text.span.start, 1)])
+            clauses.append(expression_lines(word, condition, INDENT, condition.span.start, 1, comments=comments))
+    if tag.keep_for is not None:
+        clause(f"keep for {format_length(tag.keep_for.count, tag.keep_for.unit)}", tag.keep_for.span.start, 2)
+    if tag.if_unknown_keep:
+        clause("if unknown keep", comments.find(tag.name.span.end, "if", "unknown", "keep"), 0)
+    if tag.limit is not None:
+        lowest = "lowest " if tag.limit.lowest else ""
+        text = f"limit {tag.limit.count} by {lowest}{format_expression(tag.limit.value)}"
+        clause(text, tag.limit.span.start, 0)
+    for word, quote in (("because", tag.because), ("owner", tag.owner)):
+        if quote is not None:
+            clause(f"{word} {quoted(quote.value)}", quote.span.start, 1)
     if tag.review_by is not None:
-        day = tag.review_by
-        clauses.append([Line(INDENT, f"review by {format_day(day.value)}", day.span.start, 2)])
+        clause(f"review by {format_day(tag.review_by.value)}", tag.review_by.span.start, 2)
     if comments:
         clauses.sort(key=lambda lines: lines[0].at)
     elif len(clauses) == 1:
         line = Line(0, f"{head.text} when {format_expression(tag.when)}", tag.span.start)
         if line.fits:
             return [line]
-    return [head, *(line for clause in clauses for line in clause)]
+    return [head, *(line for lines in clauses for line in lines)]
 
 
 def _ladder(ladder: nodes.LadderStatement, comments: Comments) -> list[Line]:
     words = f"{'draft ' if ladder.draft else ''}{ladder.kind} {ladder.name.text}"
-    lines = [Line(0, words, ladder.span.start)]
-    for level in ladder.levels:
-        prefix = f"{quoted(level.value.value)} when"
-        lines += _expression(prefix, level.when, INDENT, level.span.start, comments=comments)
+    groups = [_level(level, comments) for level in ladder.levels]
     if ladder.otherwise is not None:
         at = ladder.otherwise.span.start
-        lines.append(Line(INDENT, f"otherwise {quoted(ladder.otherwise.value)}", at, 1))
+        groups.append([Line(INDENT, f"otherwise {quoted(ladder.otherwise.value)}", at, 1)])
+    falls = _falls(ladder, comments)
+    if falls:
+        first, last = min(falls, key=lambda line: line.at), max(line.at for line in falls)
+        whole = one_line(falls, first.at, INDENT, first.back)
+        together = not any(first.at < at < last for at in (*comments.starts, *(lines[0].at for lines in groups)))
+        groups += [[whole]] if whole.fits and (together or not comments) else [[line] for line in falls]
+    if comments:
+        groups.sort(key=lambda lines: lines[0].at)
+    return [Line(0, words, ladder.span.start), *(line for lines in groups for line in lines)]
+
+
+def _level(level: nodes.Level, comments: Comments) -> list[Line]:
+    prefix = f"{quoted(level.value.value)}{format_formerly(level.formerly)} when"
+    lines = expression_lines(prefix, level.when, INDENT, level.span.start, comments=comments)
+    if level.keep_while is None:
+        return lines
+    kept = level.keep_while
+    tail = expression_lines("keep while", kept, 2 * INDENT, kept.span.start, 2, comments=comments)
+    whole = one_line([*lines, *tail], level.span.start, INDENT)
+    return [whole] if whole.fits and not comments.within(level.span, level.span) else [*lines, *tail]
+
+
+def _falls(ladder: nodes.LadderStatement, comments: Comments) -> list[Line]:
+    """The clauses that say when customers fall."""
+    lines: list[Line] = []
+    if ladder.hold is not None:
+        hold = ladder.hold
+        lines.append(Line(INDENT, f"hold for {format_length(hold.count, hold.unit)}", hold.span.start, 2))
+    if ladder.grace is not None:
+        grace = ladder.grace
+        lines.append(Line(INDENT, f"grace {format_length(grace.count, grace.unit)}", grace.span.start, 1))
+    if ladder.fall is not None:
+        text = "never fall" if ladder.fall == "never" else f"fall {ladder.fall}"
+        lines.append(Line(INDENT, text, comments.find(ladder.name.span.end, *text.split()[:2])))
+    if ladder.review is not None:
+        lines.append(
+            Line(
+                INDENT,
+                f"review {_REVIEWS[ladder.review.every]}{_column(ladder.review.anniversary_of)}",
+                ladder.review.span.start,
+            )
+        )
     return lines
+
+
+_REVIEWS = {
+    "day": "daily",
+    "month": "monthly",
+    "quarter": "quarterly",
+    "year": "yearly",
+    "anniversary": "on anniversary of ",
+}
+
+
+def _column(name: nodes.Name | None) -> str:
+    return name.text if name else ""
 
 
 def _score(score: nodes.ScoreStatement, comments: Comments) -> list[Line]:
     lines = [Line(0, f"score {score.name.text}{_label(score.label)}", score.span.start)]
     for line in score.lines:
         prefix = f"add {format_expression(line.points)} when"
-        lines += _expression(prefix, line.when, INDENT, line.span.start, comments=comments)
+        lines += expression_lines(prefix, line.when, INDENT, line.span.start, comments=comments)
     return lines
 
 
 def _parameter(parameter: nodes.LetStatement, comments: Comments) -> list[Line]:
     first, *later = parameter.steps
     head = f"let {parameter.name.text}{_label(parameter.label)} = "
-    lines = _values(head, first.values, 0, parameter.span.start, 0)
+    lines = value_lines(head, first.values, 0, parameter.span.start, 0)
     for step in later:
-        new = _values("then ", step.values, INDENT, step.values[0].span.start, 1)
+        new = value_lines("then ", step.values, INDENT, step.values[0].span.start, 1)
         end = f" from {format_day(step.start.value)}" if step.start else ""
         last = new.pop()
         lines += [*new, Line(last.indent, last.text + end, last.at, last.back)]
-    whole = _one_line(lines, parameter.span.start)
+    whole = one_line(lines, parameter.span.start)
     return [whole] if whole.fits and not comments else lines
-
-
-def _values(head: str, values: Sequence[nodes.Expression], indent: int, at: int, back: int) -> list[Line]:
-    """Values in a row, as many on a line as fit."""
-    lines: list[Line] = []
-    text = head
-    for index, value in enumerate(values):
-        piece = format_expression(value) + ("," if index < len(values) - 1 else "")
-        if index and indent + len(text) + len(piece) > WIDTH:
-            lines.append(Line(indent, text.rstrip(), at, back))
-            text, at, back, indent = "", value.span.start, 0, indent if lines[1:] else indent + INDENT
-        text += f"{piece} "
-    lines.append(Line(indent, text.rstrip(), at, back))
-    return lines
 
 
 def _entity(entity: nodes.EntityStatement, comments: Comments) -> list[Line]:
@@ -197,7 +197,7 @@ def _entity(entity: nodes.EntityStatement, comments: Comments) -> list[Line]:
         filters.append([Line(INDENT, f"since {entity.since.text}", entity.since.span.start, 1)])
     if entity.where is not None:
         where = entity.where
-        filters.append(_expression("where", where, INDENT, where.span.start, 1, comments=comments))
+        filters.append(expression_lines("where", where, INDENT, where.span.start, 1, comments=comments))
     if comments:
         filters.sort(key=lambda lines: lines[0].at)
     return _source(entity, head, entity.columns, filters, comments)
@@ -225,7 +225,7 @@ def _source(
     listed = [f"{column.name.text} {_type(column.type)}" for column in columns]
     tail = [line for lines in filters for line in lines]
     inner = f"({', '.join(listed)})"
-    whole = _one_line([Line(0, f"{head} {inner}" if listed else head, start), *tail], start)
+    whole = one_line([Line(0, f"{head} {inner}" if listed else head, start), *tail], start)
     if whole.fits and not comments:
         return [whole]
     if not listed:

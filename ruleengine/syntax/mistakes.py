@@ -9,7 +9,7 @@ from ruleengine.diagnostics.problem import Fix, Place, Problem
 from ruleengine.source import Span
 from ruleengine.syntax import language
 from ruleengine.syntax.expectations import expects_operand, in_words
-from ruleengine.syntax.nesting import LATER_STATEMENTS, STATEMENTS, begins_as
+from ruleengine.syntax.nesting import STATEMENTS, begins_as
 from ruleengine.syntax.phrases import clip, nearest
 from ruleengine.syntax.token import BROKEN, Token
 from ruleengine.syntax.wording import quoted
@@ -35,38 +35,35 @@ CONNECTING = frozenset(
         "by",
         "within",
         "among",
+        "until",
     }
 )
 """Words that stand behind an operand; in front of one they show that another is missing."""
 
-_CLAUSES = frozenset({"when", "unless", "because", "owner", "review", "otherwise", "where", "since"})
-_BEFORE_TEXT = frozenset({"because", "owner", "formerly"})
-
-LATER_WORDS = frozenset(
-    {
-        "until",
-        "keep",
-        "limit",
-        "formerly",
-        "hold",
-        "grace",
-        "fall",
-        "review",
-        "had",
-        "was",
-        "expires",
-    }
+_CLAUSES = frozenset(
+    {"when", "unless", "until", "keep", "limit", "because", "owner", "review", "otherwise", "where", "since"}
+    | {"hold", "grace", "fall", "never", "add", "expect"}
 )
-"""Words of the language that are not understood yet."""
+_BEFORE = {
+    "because": ("QUOTED",),
+    "owner": ("QUOTED",),
+    "formerly": ("QUOTED",),
+    "keep": ("for", "while"),
+    "limit": ("NUMBER",),
+    "hold": ("for",),
+    "grace": ("NUMBER",),
+    "fall": ("one", "to"),
+    "never": ("fall",),
+    "review": ("by", "daily", "monthly", "quarterly", "yearly", "on"),
+}
+"""Words that begin a clause if this stands behind them, and else are names."""
 
 
 def is_reserved(tokens: Sequence[Token], at: int) -> bool:
     """Whether a word is no name where an operand is expected."""
-    word = tokens[at].text
+    word = tokens[at].word
     follower = tokens[at + 1] if at + 1 < len(tokens) else None
-    if follower is not None and follower.type == "QUOTED" and word in _BEFORE_TEXT:
-        return True
-    if word == "review" and follower is not None and follower.text == "by":
+    if follower is not None and (follower.type in _BEFORE.get(word, ()) or follower.word in _BEFORE.get(word, ())):
         return True
     return word in RESERVED or word in CONNECTING
 
@@ -74,7 +71,7 @@ def is_reserved(tokens: Sequence[Token], at: int) -> bool:
 def misspelled_beginning(tokens: list[Token], at: int) -> str | None:
     """The statement that was meant by a misspelled word whose followers are those of a statement."""
     word = tokens[at].text
-    if not _is_word(tokens[at]) or word in language.terminal_of_word() or word in LATER_STATEMENTS:
+    if not _is_word(tokens[at]) or word in language.terminal_of_word():
         return None
     lower = word.lower()
     near = lower if lower in STATEMENTS else nearest(lower, sorted(STATEMENTS))
@@ -84,14 +81,11 @@ def misspelled_beginning(tokens: list[Token], at: int) -> str | None:
 def explain_beginning(tokens: Sequence[Token], at: int) -> Problem:
     """Why no statement begins here."""
     token = tokens[at]
-    if token.type == "NAME" and token.text in LATER_STATEMENTS:
-        words = "at most one of" if token.text == "at" else token.text
-        return codes.not_yet(token.span, word=words)
     if token.type == BROKEN and token.why:
         return token.why
     if token.type == "NAME":
         lower = token.text.lower()
-        near = lower if lower in STATEMENTS | LATER_STATEMENTS else nearest(lower, sorted(STATEMENTS))
+        near = lower if lower in STATEMENTS else nearest(lower, sorted(STATEMENTS - {"at"}))
         fix = Fix(token.span, near) if near else None
         return codes.unknown_statement(token.span, fix=fix, written=clip(token.text, 40), near=near)
     if token.type == "CLOSE":
@@ -112,7 +106,7 @@ def explain_end(tokens: Sequence[Token], start: int, at: int, expected: set[str]
         expected = {"AND"}
     expected = expected & {"ELSE", "THEN"} or expected
     return codes.unfinished(
-        _behind(last), after=_shown(last), expected=in_words(expected, tokens[start], opened is not None)
+        _behind(last), after=_shown(last), expected=in_words(expected, tokens[start:at], opened is not None)
     )
 
 
@@ -145,8 +139,7 @@ class _Mistake:
         if token.type == BROKEN and token.why:
             return token.why
         return (
-            self._later()
-            or self._parenthesis()
+            self._parenthesis()
             or self._parameter()
             or self._spoken()
             or self._quotes()
@@ -155,22 +148,11 @@ class _Mistake:
             or self._other()
         )
 
-    def _later(self) -> Problem | None:
-        """A part of the language that is not understood yet."""
-        word, follower = self.token.text, self.follower
-        if not _is_word(self.token):
-            return None
-        if word == "if" and follower is not None and follower.text == "unknown":
-            return codes.not_yet(self.token.span.to(follower.span), word="if unknown keep")
-        if word in LATER_WORDS and not (word == "review" and "REVIEW" in self.expected):
-            return codes.not_yet(self.token.span, word=word)
-        return None
-
     def _parenthesis(self) -> Problem | None:
         opened = _open_parenthesis(self.tokens[self.start : self.at])
         if self.token.text == ")" and self.token.type == "CLOSE" and opened is None:
             return codes.stray_parenthesis(self.token.span, fix=Fix(self.token.span, ""))
-        if opened is not None and "CLOSE" in self.expected and self.token.text in _CLAUSES:
+        if opened is not None and "CLOSE" in self.expected and self.token.word in _CLAUSES:
             return codes.unclosed_parenthesis(opened.span, Place(_behind(self.before), "closed-here"))
         return None
 
@@ -190,7 +172,7 @@ class _Mistake:
         before = [earlier.type for earlier in self.tokens[max(self.start, self.at - 2) : self.at]]
         ises = 2 if before == ["IS", "NOT"] else 1 if before[-1] == "IS" else 0
         span = self.tokens[self.at - ises].span.to(token.span)
-        if ises and token.text in ("in", "between", "starts", "ends", "contains"):
+        if ises and token.word in ("in", "between", "starts", "ends", "contains"):
             plain = f"not {token.text}" if ises == 2 else token.text
             return codes.needless_is(span, fix=Fix(span, plain), plain=plain, written=clip(span.text))
         at = self.at - 1 if token.text in _SPOKEN_ENDS and self.before.text in _SPOKEN else self.at
@@ -217,9 +199,12 @@ class _Mistake:
                 return None
             if "EQUAL" in self.expected or self.before.type in ("NAME", "NUMBER"):
                 return None
+            if self.before.type == "COMMA" and token.text in language.terminal_of_word():
+                return None
             words = [token]
             for later in self.tokens[self.at + 1 :]:
-                if later.begins_line or not _is_word(later) or later.text in language.terminal_of_word():
+                path = self.before.type == "USE"
+                if later.begins_line or (not path and not _is_name(later)):
                     break
                 words.append(later)
             span = words[0].span.to(words[-1].span)
@@ -242,6 +227,11 @@ class _Mistake:
     def _word(self) -> Problem | None:
         """A keyword written in another way."""
         token = self.token
+        if self.before.type == "IF" and self.expected == {"UNKNOWN"}:
+            written = [earlier.type for earlier in self.tokens[self.start : self.at]]
+            if "WHEN" not in written:
+                fix = Fix(self.before.span, "when")
+                return codes.unknown_word(self.before.span, fix=fix, written=self.before.text, near="when")
         near = self._meant()
         if near is None:
             return None
@@ -263,18 +253,18 @@ class _Mistake:
 
     def _operand(self) -> Problem | None:
         token, before = self.token, self.before
-        if token.text == "where" and before.type == "CLOSE":
+        if token.word == "where" and before.type == "CLOSE":
             return codes.where_outside(token.span, Place(before.span, "before-this"))
         reserved = before.type in ("TIER", "CLASS", "HAS", "DAYS") and self.at - 1 > self.start
         if reserved and self.tokens[self.at - 2].type != "DRAFT" and not _is_word(token):
             return codes.reserved_word(before.span, word=before.text)
         if expects_operand(self.expected):
-            if _is_word(token) and token.text in RESERVED:
+            if _is_word(token) and token.word in RESERVED:
                 return codes.reserved_word(token.span, word=token.text)
             if token.type in _SIGNS or _is_word(token):
                 return codes.missing_operand(_behind(before), after=_shown(before))
             return None
-        if token.type == "QUOTED" and before.text == "tag" and "PLUS" in self.expected:
+        if token.type == "QUOTED" and before.word == "tag" and "PLUS" in self.expected:
             return codes.bare_tag(before.span.to(token.span), fix=Fix(before.span, "has tag"), tag=_shown(token))
         if before.type == "IN" and token.type in ("QUOTED", "NUMBER", "DATE"):
             last = self.at
@@ -295,15 +285,15 @@ class _Mistake:
     def _other(self) -> Problem:
         token = self.token
         opened = _open_parenthesis(self.tokens[self.start : self.at]) is not None
-        if self.before.text == "last" and token.text in ("day", "week", "month", "quarter", "year"):
+        if self.before.word == "last" and token.word in ("day", "week", "month", "quarter", "year"):
             return codes.last_without_number(token.span, unit=token.text)
-        if token.text == "during" and self.tokens[self.start].text != "let" and self._behind_default():
+        if token.word == "during" and self.tokens[self.start].word != "let" and self._behind_default():
             return codes.during_after_default(token.span)
         return codes.unexpected(
             token.span,
             written=_shown(token),
             after=_shown(self.before),
-            expected=in_words(self.expected, self.tokens[self.start], opened),
+            expected=in_words(self.expected, self.tokens[self.start : self.at], opened),
         )
 
     def _behind_default(self) -> bool:
@@ -350,6 +340,10 @@ _SIGNS = frozenset(
 _LITERALS = frozenset({"NUMBER", "QUOTED", "DATE", BROKEN, "OPEN", "MINUS"}) | _SIGNS
 
 
+def _is_name(token: Token) -> bool:
+    return _is_word(token) and token.text not in language.terminal_of_word()
+
+
 def _is_word(token: Token) -> bool:
     return token.type not in _LITERALS
 
@@ -382,6 +376,9 @@ def _role(before: Token) -> str:
         "OWNER": "The owner",
         "OTHERWISE": "A level or value",
         "ZONE": "The name of a timezone",
+        "FORMERLY": "A former name",
+        "EXAMPLE": "The name of an example",
+        "USE": "The file",
     }.get(before.type, "A text")
 
 

@@ -7,8 +7,24 @@ from ruleengine.syntax.token import Token
 MAX_DEPTH = 32
 MAX_OPERANDS = 100
 
-STATEMENTS = frozenset({"entity", "events", "let", "metric", "score", "tag", "tier", "class", "draft"})
-LATER_STATEMENTS = frozenset({"manual", "check", "example", "use", "at"})
+STATEMENTS = frozenset(
+    {
+        "entity",
+        "events",
+        "let",
+        "metric",
+        "score",
+        "tag",
+        "manual",
+        "at",
+        "tier",
+        "class",
+        "draft",
+        "check",
+        "example",
+        "use",
+    }
+)
 
 _ARITHMETIC = frozenset({"PLUS", "MINUS", "TIMES", "OVER"})
 _OPERANDS = frozenset({"NAME", "NUMBER", "QUOTED", "DATE", "CLOSE"})
@@ -30,18 +46,29 @@ _JOINTS = frozenset(
         "within",
         "among",
         "add",
+        "until",
+        "while",
+        "check",
     }
 )
+_BEHIND_OPERANDS = frozenset(
+    {"and", "or", "then", "else", "when", "unless", "until", "where", "is", "was", "in", "between", "not", "starts"}
+    | {"ends", "contains", "during", "default", "otherwise", "by", "within", "among", "lowest", "ties", "keep", "if"}
+    | {"limit", "because", "owner", "review", "add", "to", "for", "exists", "text", "integer"}
+    | {"decimal", "boolean", "date", "timestamp"}
+)
+"""Words that stand behind a name, and so show that the word before them is one."""
+_CONDITIONS = frozenset({"when", "unless", "until", "while", "add"})
 _COMPARISONS = frozenset({"EQUAL", "UNEQUAL", "LESS", "LESS_OR_EQUAL", "MORE", "MORE_OR_EQUAL"})
 
 
 def is_statement_word(token: Token) -> bool:
-    return token.type == "NAME" and (token.text in STATEMENTS or token.text in LATER_STATEMENTS)
+    return token.type == "NAME" and token.word in STATEMENTS
 
 
 def begins_statement(tokens: list[Token], at: int) -> bool:
     """Whether a statement begins here beyond doubt: on a new line, with words that stand nowhere else."""
-    return tokens[at].begins_line and is_statement_word(tokens[at]) and begins_as(tokens, at, tokens[at].text)
+    return tokens[at].begins_line and is_statement_word(tokens[at]) and begins_as(tokens, at, tokens[at].word)
 
 
 def begins_as(tokens: list[Token], at: int, word: str) -> bool:
@@ -54,19 +81,21 @@ def begins_as(tokens: list[Token], at: int, word: str) -> bool:
         case "tag" | "example" | "use":
             return follower.type == "QUOTED"
         case "draft" | "manual":
-            return follower.text in ("tag", "tier", "class")
+            return follower.word in ("tag", "tier", "class")
         case "tier" | "class":
             return follower.type == "NAME" and (
-                beyond is None or beyond.type == "QUOTED" or (beyond.begins_line and beyond.text not in ("is", "was"))
+                beyond is None or beyond.type == "QUOTED" or (beyond.begins_line and beyond.word not in ("is", "was"))
             )
         case "metric" | "let":
             return follower.type == "NAME" and beyond is not None and beyond.type in ("EQUAL", "QUOTED")
+        case "score":
+            return follower.type == "NAME" and (beyond is None or beyond.type == "QUOTED" or beyond.word == "add")
         case "entity" | "events":
-            return follower.type == "NAME" and beyond is not None and beyond.text == "from"
+            return follower.type == "NAME" and beyond is not None and beyond.word == "from"
         case "at":
-            return follower.text == "most"
+            return follower.word == "most" and beyond is not None and beyond.word == "one"
         case _:
-            return follower.type == "NAME" and (beyond is None or beyond.type not in ("OPEN", "DOT"))
+            return follower.type == "NAME" and follower.word not in _BEHIND_OPERANDS
 
 
 class _Level:
@@ -89,7 +118,7 @@ def too_deep(tokens: list[Token]) -> Problem | None:
     outside = 0  # the depth at which the level lies
     before = ""
     for at, token in enumerate(tokens):
-        kind, text = token.type, token.text
+        kind, text = token.type, token.word
         if token.begins_line and begins_statement(tokens, at):
             levels = [level := _Level()]
             outside = 0
@@ -118,7 +147,7 @@ def too_deep(tokens: list[Token]) -> Problem | None:
         elif kind == "COMMA" or kind in _COMPARISONS or text in _JOINTS:
             level.highest = max(level.highest, level.chain)
             level.chain = level.prefixes = 0
-            if kind == "COMMA" or text in ("when", "unless", "add"):
+            if kind == "COMMA" or text in _CONDITIONS:
                 level.ifs = 0
             kind = ""
         else:

@@ -300,7 +300,9 @@ Expression = (
     | Sample
     | Days
     | HasTag
+    | HadTag
     | LadderIs
+    | LadderWas
 )
 
 # -- statements ---------------------------------------------------------------------------------------
@@ -541,9 +543,12 @@ class NeverMovesCheck(Node):
     new: Text
 
 
+Check = ConditionCheck | UniqueCheck | FreshCheck | ExistsCheck | CoversCheck | ChangesCheck | NeverMovesCheck
+
+
 @dataclass(frozen=True, slots=True)
 class CheckStatement(Node):
-    check: ConditionCheck | UniqueCheck | FreshCheck | ExistsCheck | CoversCheck | ChangesCheck | NeverMovesCheck
+    check: Check
     otherwise: Literal["fail", "warn"]
     """`else fail`, also where nothing is written; `else warn`."""
 
@@ -567,7 +572,7 @@ class GivenTable(Node):
     source: Name
     columns: tuple[Name, ...]
     rows: tuple[tuple[Text, ...], ...]
-    """The cells as written, without the blanks around them."""
+    """The cells as written, quotes too, without the blanks around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,6 +582,9 @@ class GivenHistory(Node):
     rule: RuleName
     value: Text | None
     since: Day | None
+
+
+Given = GivenValue | GivenTable | GivenHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -592,7 +600,7 @@ class Expectation(Node):
 class ExampleStatement(Node):
     name: Text
     as_of: Day | None
-    givens: tuple[GivenValue | GivenTable | GivenHistory, ...]
+    givens: tuple[Given, ...]
     expectations: tuple[Expectation, ...]
 
 
@@ -604,7 +612,19 @@ class UseStatement(Node):
 
 
 Statement = (
-    EntityStatement | EventsStatement | LetStatement | MetricStatement | ScoreStatement | TagStatement | LadderStatement
+    EntityStatement
+    | EventsStatement
+    | LetStatement
+    | MetricStatement
+    | ScoreStatement
+    | TagStatement
+    | ManualTagStatement
+    | ManualTierStatement
+    | AtMostOneStatement
+    | LadderStatement
+    | CheckStatement
+    | ExampleStatement
+    | UseStatement
 )
 
 

@@ -8,7 +8,7 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems
 from ruleengine.source import Source, Span
 from ruleengine.syntax import language, mistakes, nodes
-from ruleengine.syntax.nesting import STATEMENTS, begins_statement, is_statement_word
+from ruleengine.syntax.nesting import begins_as, begins_statement, is_statement_word
 from ruleengine.syntax.scan import Scan, scan
 from ruleengine.syntax.token import END, Token
 
@@ -58,7 +58,7 @@ class _Statements:
     def _statement(self, start: int) -> int:
         """Read the statement that begins here. Returns where the next one begins."""
         first = self.tokens[start]
-        if first.text not in STATEMENTS or first.type != "NAME":
+        if not is_statement_word(first):
             self.problems.append(mistakes.explain_beginning(self.tokens, start))
             return self._next_statement(start)
         parser = language.Parser()
@@ -66,7 +66,7 @@ class _Statements:
         found = len(self.problems)
         while at < len(self.tokens):
             token = self.tokens[at]
-            if at > start and begins_statement(self.tokens, at):
+            if at > start and self._begins(start, at):
                 break
             terminal = _terminal(self.tokens, at, parser)
             if terminal is None and self._may_begin(at) and END in parser.choices():
@@ -85,11 +85,16 @@ class _Statements:
                 self.found.append(statement)
         return at
 
+    def _begins(self, start: int, at: int) -> bool:
+        """Whether a statement begins here beyond doubt. In an example a tag may stand on a line of its own."""
+        listed = self.tokens[start].word == "example" and self.tokens[at - 1].word in (",", "given", "expect")
+        return begins_statement(self.tokens, at) and not listed
+
     def _may_begin(self, at: int) -> bool:
         """Whether a statement may begin with a word that cannot stand in the one before it."""
         token = self.tokens[at]
         if is_statement_word(token):
-            return token.text in STATEMENTS or (token.begins_line and token.text != "at")
+            return token.word != "at" or begins_as(self.tokens, at, "at")
         return token.begins_line and mistakes.misspelled_beginning(self.tokens, at) is not None
 
     def _expected(self, start: int, at: int) -> set[str]:
@@ -109,7 +114,7 @@ class _Statements:
             token = self.tokens[later]
             if not token.begins_line:
                 continue
-            if begins_statement(self.tokens, later) or mistakes.misspelled_beginning(self.tokens, later):
+            if self._begins(start, later) or mistakes.misspelled_beginning(self.tokens, later):
                 return later
             if not is_statement_word(token):
                 continue
@@ -121,8 +126,10 @@ class _Statements:
 def _is_operand(tokens: list[Token], at: int) -> bool:
     """Whether these may be words of a statement: `tier loyalty is …`, `at ordered_at`."""
     follower = tokens[at + 2] if at + 2 < len(tokens) else None
-    in_condition = follower is not None and follower.text in ("is", "was")
-    return tokens[at].text == "at" or (tokens[at].text in ("tier", "class") and in_condition)
+    in_condition = follower is not None and follower.word in ("is", "was")
+    if tokens[at].word == "at":
+        return not begins_as(tokens, at, "at")
+    return tokens[at].word in ("tier", "class") and in_condition
 
 
 def _is_followed(tokens: list[Token], at: int, *types: str) -> bool:

@@ -110,7 +110,7 @@ def _refusal(source: Source) -> Problem | None:
 @cache
 def _pattern() -> re.Pattern[str]:
     of = language.patterns()
-    literals = {"NAME", "NUMBER", "DATE", "QUOTED", "COMMENT"}
+    literals = {"NAME", "NUMBER", "DATE", "QUOTED", "ROW", "COMMENT"}
     signs = [(name, of[name]) for name in of if name not in literals and not name.startswith("__")]
     signs.sort(key=lambda sign: -len(sign[1].replace("\\", "")))
     foreign = "|".join(re.escape(sign) for sign in sorted(SIGNS, key=len, reverse=True) if len(sign) > 1)
@@ -119,6 +119,7 @@ def _pattern() -> re.Pattern[str]:
             (
                 f"(?P<NAME>{of['NAME']})",
                 r"(?P<other_comment>(?<![^\n])[^\S\r\n]*(?://|--)[^\r\n]*)",
+                r"(?P<row>(?<![^\n])[^\S\r\n]*\|[^\r\n]*)",
                 r"(?P<space>[^\S\r\n]+)",
                 f"(?P<QUOTED>{of['QUOTED']})",
                 # Whatever begins like a figure, so that what is wrong with it can be said.
@@ -142,8 +143,11 @@ def _tokens(reading: Reading, comments: list[Span]) -> Iterator[Token]:
     text = source.text
     plain = text if text.isascii() else text.translate(FULL_WIDTH)
     begins_line = True
-    for match in _pattern().finditer(plain, 1 if text.startswith(BOM) else 0):
+    token: Token | None = None
+    at = 1 if text.startswith(BOM) else 0
+    while match := _pattern().match(plain, at):
         kind = match.lastgroup or ""
+        at = match.end()
         if kind == "space":
             continue
         if kind == "line":
@@ -154,11 +158,17 @@ def _tokens(reading: Reading, comments: list[Span]) -> Iterator[Token]:
             comments.append(Span(source, start, end))
             continue
         if kind == "other_comment":
-            at = end - len(match.group().lstrip())
-            sign = Span(source, at, at + 2)
+            begin = end - len(match.group().lstrip())
+            sign = Span(source, begin, begin + 2)
             reading.problems.append(codes.other_comment(sign, fix=Fix(sign, "#")))
             continue
-        if kind == "QUOTED":
+        row = match.group().lstrip() if kind == "row" else ""
+        if row.startswith("||") and (token is None or token.type != "ROW"):
+            at = end - len(row) + 2
+            token = _figure_or_broken("foreign", "||", at - 2, True, reading)
+        elif row:
+            token = _row(row, end, reading, comments)
+        elif kind == "QUOTED":
             token = Token(kind, text[start:end], start, end, begins_line, reading)
         elif kind.isupper():
             token = Token(kind, match.group(), start, end, begins_line, reading)
@@ -166,6 +176,21 @@ def _tokens(reading: Reading, comments: list[Span]) -> Iterator[Token]:
             token = _figure_or_broken(kind, match.group(), start, begins_line, reading)
         begins_line = False
         yield token
+
+
+def _row(text: str, end: int, reading: Reading, comments: list[Span]) -> Token:
+    """A row of a table, which is a line, and perhaps a comment behind it."""
+    start = end - len(text)
+    cells = re.match(language.patterns()["ROW"], text)
+    rest = text[cells.end() if cells else 0 :].strip()
+    if cells and (not rest or rest.startswith("#")):
+        if rest:
+            comments.append(Span(reading.source, start + text.index("#", cells.end()), end))
+        return Token("ROW", cells.group(), start, start + cells.end(), True, reading)
+    last = len(text.rstrip())
+    behind = Span(reading.source, start + last, start + last)
+    why = codes.open_row(behind, fix=Fix(behind, " |"))
+    return Token(BROKEN, text[:last], start, start + last, True, reading, why)
 
 
 def _figure_or_broken(kind: str, text: str, start: int, begins_line: bool, reading: Reading) -> Token:
@@ -207,6 +232,8 @@ def _explain(kind: str, text: str, span: Span) -> Problem:
             return codes.unclosed_quote(span, quote="”" if text[0] in "“”" else '"')
         case "foreign" if text == "//":
             return codes.other_comment(span, fix=Fix(span, "#"))
+        case "odd" if text == "|":
+            return codes.stray_bar(span)
         case "otherwise_quoted":
             fixed = text[1:-1] if text[0] == "`" else '"' + text[1:-1].replace('"', '""') + '"'
             return codes.other_quotes(span, fix=Fix(span, fixed), quote=text[0])

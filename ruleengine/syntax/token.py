@@ -17,7 +17,7 @@ class Reading:
 class Token:
     """One word, literal or sign. Its type is its terminal: of words NAME, until the parser knows better."""
 
-    __slots__ = ("begins_line", "end", "reading", "start", "text", "type", "why")
+    __slots__ = ("begins_line", "end", "reading", "start", "text", "type", "why", "word")
 
     def __init__(
         self,
@@ -32,6 +32,8 @@ class Token:
         self.type = terminal
         self.text = text
         """As it is read: full-width forms outside quotes are plain."""
+        self.word = text
+        """Of a word of the language: its first spelling in English, whatever language it is written in."""
         self.start = start
         self.end = end
         self.begins_line = begins_line

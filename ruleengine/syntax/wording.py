@@ -17,13 +17,17 @@ def format_day(day: date) -> str:
 def format_window(window: nodes.Window) -> str:
     match window:
         case nodes.LastWindow(count=count, unit=unit, previous=previous):
-            return f"{'previous' if previous else 'last'} {count} {unit}{'s' if count != 1 else ''}"
+            return f"{'previous' if previous else 'last'} {format_length(count, unit)}"
         case nodes.CalendarWindow(unit=unit, previous=previous):
             return f"{'previous' if previous else 'this'} {unit}"
         case nodes.RangeWindow(first=first, last=last):
             return f"{format_day(first)} to {format_day(last)}"
         case _:
             assert_never(window)
+
+
+def format_length(count: int, unit: nodes.Unit) -> str:
+    return f"{count} {unit}{'s' if count != 1 else ''}"
 
 
 def format_expression(node: nodes.Expression) -> str:
@@ -78,6 +82,11 @@ def format_expression(node: nodes.Expression) -> str:
             return f"days {direction} {text(operand)}"
         case nodes.HasTag(tag=tag):
             return f"has tag {quoted(tag.value)}"
+        case nodes.HadTag(tag=tag, within_days=within):
+            return f"had tag {quoted(tag.value)}{_history(within)}"
+        case nodes.LadderWas(kind=kind, ladder=ladder, negated=negated, at_least=at_least, value=level):
+            words = f"{_not(negated)}{'at least ' if at_least else ''}"
+            return f"{kind} {ladder.text} was {words}{quoted(level.value)}{_history(node.within_days)}"
         case nodes.LadderIs(kind=kind, ladder=ladder, negated=negated, at_least=at_least, value=level):
             words = f"{_not(negated)}{'at least ' if at_least else ''}"
             return f"{kind} {ladder.text} is {words}{quoted(level.value)}"
@@ -107,6 +116,10 @@ def format_modifiers(modifiers: nodes.Modifiers) -> str:
     if modifiers.among is not None:
         found.append(f"among {format_expression(modifiers.among)}")
     return " ".join(found)
+
+
+def _history(within_days: int | None) -> str:
+    return f" within {format_length(within_days, 'day')}" if within_days is not None else ""
 
 
 def _not(negated: bool) -> str:

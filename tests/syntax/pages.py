@@ -14,5 +14,6 @@ def rules_of(slug: str) -> str:
 
 
 WELL_WRITTEN = [
-    rules_of(slug) for slug in ("statements", "entity-forms", "expressions", "full-width", "comments", "long-lines")
+    rules_of(slug)
+    for slug in ("statements", "entity-forms", "expressions", "full-width", "comments", "long-lines", "the-language")
 ]

@@ -66,7 +66,7 @@ def test_comments_stay(statements: list[nodes.Statement], data: st.DataObject) -
             gap = f"\n  {data.draw(trees.comments)}\n"
         elif before == "end":
             gap = f" {data.draw(trees.comments)}\n"
-        elif before == "\n":
+        elif before == "\n" or token.type == "ROW" or pieces[-1].endswith("|"):
             gap = "\n"
         pieces += [gap, token.span.text]
     commented = read("".join(pieces))
@@ -87,7 +87,7 @@ def test_what_is_well_written_keeps_its_meaning(text: str) -> None:
     assert well(parsed)
     assert read(once).file == parsed.file
     assert format_file(read(once)) == once
-    assert all(len(line) <= 115 for line in once.splitlines())
+    assert all(len(line.split("  #")[0]) <= 115 for line in once.splitlines())
 
 
 def test_line_ends_and_marks_are_plain() -> None:

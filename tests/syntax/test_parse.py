@@ -73,10 +73,8 @@ def codes_of(text: str) -> list[str]:
 
 
 def names(parsed: Parsed) -> list[str]:
-    return [
-        statement.name.value if isinstance(statement.name, nodes.Text) else statement.name.text
-        for statement in parsed.file.statements
-    ]
+    found = [getattr(statement, "name", None) for statement in parsed.file.statements]
+    return [name.value if isinstance(name, nodes.Text) else name.text for name in found if name is not None]
 
 
 def examine(text: str) -> None:
@@ -89,7 +87,8 @@ def examine(text: str) -> None:
         assert 0 <= problem.span.start <= problem.span.end <= len(text)
     render_text(parsed.problems, colour=True)
     for shown in render_json(parsed.problems):
-        words = set(re.findall(r"\$?\b[A-Z_]+\b", " ".join([shown["message"], *shown["hints"]])))
+        said = re.sub(r"U\+[0-9A-F]+ [A-Z0-9 -]+", "", " ".join([shown["message"], *shown["hints"]]))
+        words = set(re.findall(r"\$?\b[A-Z_]+\b", said))
         assert not words & TERMINALS - set(re.findall(r"\w+", text)), shown
 
 
