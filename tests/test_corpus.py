@@ -22,6 +22,7 @@ from ruleengine.syntax.format import format_file
 from ruleengine.syntax.parse import parse
 from ruleengine.syntax.scan import read_source
 from tests.corpus_checking import problems_of_rules
+from tests.corpus_examples import answers_of_examples
 from tests.corpus_guards import CAN_BE_READ, answers_of_guards, problems_of_guards
 from tests.corpus_meaning import answers_of_run, problems_of_run
 from tests.corpus_proofs import problems_of_proofs
@@ -99,6 +100,7 @@ def problems_in_text(page: Page) -> list[Problem]:
 READERS: dict[str, Callable[[Page], Sequence[Problem]]] = {
     "text": problems_in_text,
     "rules": problems_of_rules,
+    "examples": problems_of_rules,
     "proofs": problems_of_proofs,
     "meaning": problems_of_run,
     "data": problems_of_run,
@@ -127,6 +129,7 @@ def test_page(path: Path, request: pytest.FixtureRequest) -> None:
         "problems": lambda: render_text(problems_of(page)),
         "formatted": lambda: formatted(page),
         **answers_of_run(page),
+        **answers_of_examples(page),
         **answers_of_guards(page),
     }
     if request.config.getoption("--update-corpus"):

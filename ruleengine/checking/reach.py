@@ -48,7 +48,8 @@ class Reach:
 
     def names(self) -> list[str]:
         """What an example could give to have a part in the answer."""
-        return [*(name for name in self.metrics if " " not in name), *self.attributes, *self.parameters, *self.events]
+        metrics = [name for name in self.metrics if " " not in name and "(" not in name]
+        return [*metrics, *self.attributes, *self.parameters, *self.events]
 
     def follow(self, rules: Iterable[tuple[str, str]]) -> None:
         """Read what decides rules, by their keys."""

@@ -90,6 +90,7 @@ def new(directory: Path) -> None:
     click.echo(
         f"\nNext:\n"
         f"  ruleengine check {shown}        what is wrong with the rules: nothing yet\n"
+        f"  ruleengine test {shown}         ask the rules what the examples beside them expect\n"
         f"  ruleengine run {shown}          tag every customer, and publish version 1\n"
         f"  ruleengine explain {shown} 7    why customer 7 is what he is\n"
         f"\nThen write rules of your own into {Path(scaffold.directory, 'value.rules')}, and bind your own data in "

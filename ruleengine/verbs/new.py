@@ -57,6 +57,16 @@ tier loyalty
     "Gold" when monetary_12m >= 3_000
     "Silver" when monetary_12m >= 1_000
     otherwise "Member"
+
+example "five orders and 2,000 spent make a VIP"
+    given monetary_90d = 2_000, frequency = 5
+    expect tag "VIP", no tag "New"
+
+example "a refund is no order" as of 2026-03-31
+    given orders
+        | ordered_at       | amount | status   |
+        | 2026-03-01 10:00 | 5000   | refunded |
+    expect no tag "VIP", tier loyalty "Member"
 """
 
 _IGNORED = """\

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ BLOCK = re.compile(r"^```json (\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = {
     "check": ["check", "SHOP"],
     "fmt": ["fmt", "SHOP"],
+    "test": ["test", "TESTED"],
     "compile": ["compile", "SHOP", "--as-of", DAY],
     "run": ["run", "SHOP", "--as-of", "2026-04-30", "--set", "vip_floor=9_000"],
     "versions": ["versions", "SHOP"],
@@ -25,6 +27,15 @@ SHOWN = {
     "export": ["export", "SHOP", "-o", "answers.csv"],
     "doctor": ["doctor", "SHOP"],
 }
+
+
+EXAMPLE = """\
+example "a refund is no order" as of 2026-03-31
+    given orders
+        | ordered_at       | amount | status   |
+        | 2026-03-01 10:00 | 20000  | refunded |
+    expect tag "VIP"
+"""
 
 
 def shape(value: Any) -> Any:
@@ -57,8 +68,9 @@ def test_the_reference_shows_json_as_it_is(
     ask: Ask, published: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.chdir(published.parent)
+    (shutil.copytree(published, published.parent / "tested") / "examples.rules").write_text(EXAMPLE)
     answers = {
-        name: ask(*("shop" if word == "SHOP" else word for word in words), "--format", "json").json
+        name: ask(*(word.lower() if word in ("SHOP", "TESTED") else word for word in words), "--format", "json").json
         for name, words in SHOWN.items()
     }
     broken = published / "more.rules"
