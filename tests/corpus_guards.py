@@ -18,7 +18,6 @@ from ruleengine.cli.guards import checks
 from ruleengine.cli.terminal import Terminal
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.source import Source, Span
-from ruleengine.syntax.parse import parse
 from ruleengine.verbs.run import run
 from tests.corpus_checking import problems_of_rules
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from tests.test_corpus import Page
 
 PLAIN = Terminal(colour=False, unicode=True)
-CAN_BE_READ = not parse(Source("probe.rules", "check orders is fresh within 1 day\n")).problems
-"""Whether the grammar knows checks; until it does, their pages say what they will say."""
 
 
 def problems_of_guards(page: "Page") -> Sequence[Problem]:

@@ -23,7 +23,7 @@ from ruleengine.syntax.parse import parse
 from ruleengine.syntax.scan import read_source
 from tests.corpus_checking import problems_of_rules
 from tests.corpus_examples import answers_of_examples
-from tests.corpus_guards import CAN_BE_READ, answers_of_guards, problems_of_guards
+from tests.corpus_guards import answers_of_guards, problems_of_guards
 from tests.corpus_meaning import answers_of_run, problems_of_run
 from tests.corpus_proofs import problems_of_proofs
 
@@ -104,7 +104,7 @@ READERS: dict[str, Callable[[Page], Sequence[Problem]]] = {
     "proofs": problems_of_proofs,
     "meaning": problems_of_run,
     "data": problems_of_run,
-    **({"guards": problems_of_guards} if CAN_BE_READ else {}),
+    "guards": problems_of_guards,
 }
 """How the problems of a page are found, by the folder it lies in."""
 
