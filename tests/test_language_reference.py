@@ -12,6 +12,7 @@ from ruleengine.checking import scope
 from ruleengine.checking.check import check
 from ruleengine.diagnostics.render import render_text
 from ruleengine.functions.aggregates import AGGREGATES, AggregateFunction, Argument
+from ruleengine.functions.rankings import RANKINGS, PopulationFunction, RankingFunction
 from ruleengine.functions.scalars import SCALARS, ScalarFunction
 from ruleengine.source import Source
 from ruleengine.syntax.mistakes import RESERVED
@@ -41,8 +42,14 @@ def scalar_row(function: ScalarFunction) -> str:
     return f"| {', '.join(calls)} | {function.meaning} |"
 
 
+def ranking_row(function: PopulationFunction) -> str:
+    parts = ", 20" if function.computes is RankingFunction.NTILE and function.buckets is None else ""
+    return f"| `{function.name}(monetary{parts})` | {function.meaning} |"
+
+
 TABLES = {
     "aggregates": ["| Written | Meaning | Of nothing |", "|---|---|---|", *map(aggregate_row, AGGREGATES)],
+    "rankings": ["| Written | Meaning |", "|---|---|", *map(ranking_row, RANKINGS.values())],
     "scalars": ["| Written | Meaning |", "|---|---|", *map(scalar_row, SCALARS.values())],
 }
 

@@ -236,7 +236,7 @@ def test_a_run_for_today_says_that_it_saw_a_part_of_the_day(ask: Ask, shop: Path
 
 
 def test_a_day_that_is_still_to_come_is_warned_of(ask: Ask, shop: Path) -> None:
-    answer = ask("run", shop, "--as-of", "9998-01-01")
+    answer = ask("run", shop, "--as-of", "2998-01-01")
 
     assert answer.code == 0
     assert "warning[as-of-ahead]" in answer.err
@@ -701,7 +701,7 @@ def test_a_reader_who_leaves_is_no_error(published: Path) -> None:
 
 
 def test_an_interrupted_command_says_so(ask: Ask, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ruleengine.verbs.check.check", interrupted)
@@ -734,7 +734,7 @@ def test_windows_is_told_of_wsl(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_mistake_of_ours_is_a_line_and_a_report(
     ask: Ask, shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr("ruleengine.verbs.check.check", broken)
