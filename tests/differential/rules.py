@@ -74,8 +74,9 @@ class Scope:
     """Names that a column shares with something else."""
     tags: tuple[tuple[str, bool], ...] = ()
     ladders: tuple[LadderName, ...] = ()
-    draft: bool = False
     may_divide: bool = True
+    may_rank: bool = False
+    """Whether customers can be ranked here, and samples drawn."""
 
     def of(self, *kinds: Kind) -> list[Piece]:
         return [value for value in self.values if value.kind in kinds and (self.may_divide or value.kind != "double")]
@@ -379,6 +380,54 @@ PERIODS = ("month", "quarter", "year")
 SUFFIXES = ("7d", "30d", "90d", "1d", "2w", "1m", "3m", "12m", "1y", "2y", "mtd", "qtd", "ytd")
 
 
+# -- the whole population -----------------------------------------------------------------------------------
+
+RANKINGS = ("rank", "quartile", "quintile", "decile", "ntile", "percentile", "cumulative_share")
+
+
+def ranking(draw: Draw, scope: Scope, depth: int) -> Piece:
+    """Where a customer stands among all."""
+    function = draw(st.sampled_from(RANKINGS))
+    ranked = what_is_ranked(draw, scope, depth, exact=function == "cumulative_share")
+    buckets = f", {draw(st.sampled_from([2, 3, 7, 100]))}" if function == "ntile" else ""
+    words = modifiers(draw, scope, may_split=function not in ("percentile", "cumulative_share"))
+    among = f" among {condition(draw, lone(scope), depth - 1).text}" if depth > 0 and draw(st.booleans()) else ""
+    kind: Kind = "double" if function in ("percentile", "cumulative_share") else "exact"
+    text = f"{function}({ranked.within(Level.SUM)}{buckets}{words}{among})"
+    return Piece(text, kind, Level.CALL, windowed=True)
+
+
+def top(draw: Draw, scope: Scope, depth: int) -> Piece:
+    ranked = what_is_ranked(draw, scope, depth, exact=False)
+    word, limit = draw(st.sampled_from(["top", "bottom"])), draw(st.sampled_from(["1", "2", "10%", "50%", "34%", "3"]))
+    words = modifiers(draw, scope, may_split=False)
+    among = f" among ({condition(draw, lone(scope), depth - 1).text})" if depth > 0 and draw(st.booleans()) else ""
+    text = f"{word} {limit} by {ranked.within(Level.SUM)}{words}{among}"
+    return Piece(text, "boolean", Level.COMPARISON, windowed=True)
+
+
+def lone(scope: Scope) -> Scope:
+    """What may be named where customers are ranked: neither rules nor other ranks."""
+    return replace(scope, tags=(), ladders=(), may_rank=False)
+
+
+def what_is_ranked(draw: Draw, scope: Scope, depth: int, *, exact: bool) -> Piece:
+    if exact:
+        made = number(draw, replace(lone(scope), may_divide=False), max(0, depth - 1))
+        return made if made.kind == "exact" else Piece("days until 2026-01-01", "exact", Level.SIGNED)
+    return value(draw, lone(scope), draw(st.sampled_from(["exact", "exact", "date"])), max(0, depth - 1))
+
+
+def modifiers(draw: Draw, scope: Scope, *, may_split: bool) -> str:
+    lowest = " lowest best" * draw(st.booleans())
+    groups, within = scope.of("text", "boolean"), ""
+    if draw(st.booleans()) and groups:
+        group = draw(st.sampled_from(groups))
+        within = f" within {group.within(Level.ATOM)}"
+    split = " ties split" * (may_split and draw(st.booleans()))
+    return f"{lowest}{within}{split}"
+
+
 # -- conditions ---------------------------------------------------------------------------------------------
 
 EQUALITIES = ("=", "!=", "is", "is not")
@@ -393,10 +442,17 @@ def condition(draw: Draw, scope: Scope, depth: int) -> Piece:
         ways.append("list")
     if scope.tags or scope.ladders:
         ways += ["rule", "rule", "rule"]
+    if scope.may_rank:
+        ways += ["top", "top", "sample"]
     if depth > 0:
         ways += ["not", "and", "or", "and", "or", "if", "default"]
     way = draw(st.sampled_from(ways))
     match way:
+        case "top":
+            return top(draw, scope, depth)
+        case "sample":
+            share, salt = draw(st.sampled_from(["10%", "50%", "100%", "33.3%"])), draw(st.sampled_from(WORDS))
+            return replace(Piece(f"sample {share} {quoted(salt)}", "boolean", Level.COMPARISON), windowed=True)
         case "compare":
             return comparison(draw, scope, depth)
         case "missing":
@@ -529,7 +585,7 @@ class Writer:
             taken=taken,
             tags=tuple(tag for tag in self.tags if draft or not tag[1]),
             ladders=tuple(ladder for ladder in self.ladders if draft or not ladder.draft),
-            draft=draft,
+            may_rank=True,
         )
 
     def write_model(self) -> None:
@@ -539,7 +595,8 @@ class Writer:
         source = f"distinct {model.events[0].name}" if model.distinct else "customers"
         where = ""
         if not model.distinct and self.draw(st.integers(0, 3)) == 3:
-            scope = replace(self.scope(), values=(*self.attributes, *self.parameters), sources=())
+            values = (*self.attributes, *self.parameters)
+            scope = replace(self.scope(), values=values, sources=(), may_rank=False)
             where = f" where {condition(self.draw, scope, 1).text}"
         since = f" since {model.since}" if model.since else ""
         self.lines.append(f"entity customer from {source} {key}{column_list(model.attributes)}{since}{where}")
@@ -574,6 +631,15 @@ class Writer:
             self.parameters = (*self.parameters, piece)
 
     def write_metric(self, name: str, depth: int) -> None:
+        way = self.draw(st.integers(0, 7))
+        if way == 7:
+            self.write_score(name)
+            return
+        if way == 6:
+            piece = ranking(self.draw, self.scope(), depth)
+            self.lines.append(f"metric {name} = {piece.text}")
+            self.metrics = (*self.metrics, replace(piece, text=name, level=Level.ATOM))
+            return
         kind: Kind = self.draw(st.sampled_from(["exact", "exact", "exact", "exact", "text", "date", "boolean"]))
         scope = self.scope()
         counted = aggregate(self.draw, scope, kind, depth) if self.draw(st.booleans()) else None
@@ -582,6 +648,15 @@ class Writer:
         self.lines.append(f"metric {name} = {piece.text}")
         named = replace(piece, text=name, level=Level.ATOM, is_literal=False)
         self.metrics = (*self.metrics, named, *self.windows_of(named))
+
+    def write_score(self, name: str) -> None:
+        lines, scale = [], 0
+        for _ in range(self.draw(st.integers(1, 3))):
+            points = number_literal(self.draw(st.sampled_from(NUMBERS)))
+            scale = max(scale, points.scale)
+            lines.append(f"    add {points.text} when {condition(self.draw, lone(self.scope()), 1).text}")
+        self.lines += [f"score {name}", *lines]
+        self.metrics = (*self.metrics, Piece(name, "exact", scale=scale, windowed=True))
 
     def windows_of(self, metric: Piece) -> tuple[Piece, ...]:
         """The metric through a suffix and through a phrase."""
