@@ -13,6 +13,7 @@ from ruleengine.engines import csv_files
 from ruleengine.engines.columns import (
     Conversion,
     Role,
+    Zones,
     convert_text,
     convert_typed,
     has_offsets,
@@ -112,9 +113,9 @@ class Binder:
                 matched.append((column, role, name))
         return matched if len(matched) == len(columns) else None
 
-    def _zone(self, zone: str | None) -> tuple[str, bool]:
-        own = self.ruleset.timezone
-        return (zone or own, zone is None or zone == own)
+    def _zones(self, zone: str | None) -> Zones:
+        home = self.ruleset.timezone
+        return Zones(zone or home, home)
 
     def _bind_parquet(
         self,
@@ -127,10 +128,10 @@ class Binder:
         span: Span,
         found: Problems,
     ) -> None:
-        zone_name, local = self._zone(zone)
+        zones = self._zones(zone)
         conversions = []
         for column, role, physical in wanted:
-            made = convert_typed(physical, types[physical], column.type, role, zone_name, local)
+            made = convert_typed(physical, types[physical], column.type, role, zones)
             if made is None:
                 type = types[physical]
                 text_key = column.type.name == "text" and role == "key"
@@ -163,7 +164,7 @@ class Binder:
         span: Span,
         found: Problems,
     ) -> None:
-        zone_name, local = self._zone(zone)
+        zones = self._zones(zone)
         physicals = list(dict.fromkeys(physical for _, _, physical in wanted))
         target = self.spill / "cells.csv"
         relation, rows = csv_files.hand_over(files, physicals, target)
@@ -185,7 +186,7 @@ class Binder:
                 column,
                 role,
                 physical,
-                convert_text(physical, column.type, role, zone_name, local, offsets.get(physical, False)),
+                convert_text(physical, column.type, role, zones, offsets.get(physical, False)),
             )
             for column, role, physical in wanted
         ]

@@ -28,6 +28,18 @@ def literal(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Zones:
+    """The zone of a source's naive timestamps, and the ruleset's own, in which days are counted."""
+
+    naive: str
+    home: str
+
+    @property
+    def local(self) -> bool:
+        return self.naive == self.home
+
+
+@dataclass(frozen=True, slots=True)
 class Conversion:
     """SQL that converts a column, and SQL that is TRUE for the values that are at fault."""
 
@@ -38,11 +50,8 @@ class Conversion:
     """If any value is at fault, then the smallest or the largest one is."""
 
 
-def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zone: str, local: bool) -> Conversion | None:
-    """A column of a Parquet file, whose type is `found`; None where that type does not fit the declared one.
-
-    `zone` is that of naive timestamps; with `local` it is the ruleset's own.
-    """
+def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zones: Zones) -> Conversion | None:
+    """A column of a Parquet file, whose type is `found`; None where that type does not fit the declared one."""
     column = quote(name)
     base = found.split("(")[0]
     match declared.name:
@@ -84,31 +93,36 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zone:
                 return Conversion(column)
         case "date" | "timestamp":
             if base == "DATE" or base.startswith("TIMESTAMP"):
-                return _time(column, found, role, zone, local)
+                return _time(column, found, role, zones)
         case _:
             raise AssertionError(f"no such column type: {declared}")
     return None
 
 
-def _time(column: str, found: str, role: Role, zone: str, local: bool) -> Conversion:
+def _time(column: str, found: str, role: Role, zones: Zones) -> Conversion:
     finite: tuple[tuple[Fault, str], ...] = (("not-finite", f"{column} IS NOT NULL AND NOT isfinite({column})"),)
     if found == "DATE":
-        sql = f"CAST({column} AS {'TIMESTAMP' if role == 'time' else 'DATE'})"
-        return Conversion(sql, faults=finite, at_extremes=True)
+        return Conversion(f"CAST({column} AS {'TIMESTAMP' if role == 'time' else 'DATE'})", faults=finite)
     if found == "TIMESTAMP WITH TIME ZONE":
-        if role == "time":
-            return Conversion(column, "instant", finite, at_extremes=True)
-        return Conversion(f"CAST(timezone({literal(zone)}, {column}) AS DATE)", faults=finite, at_extremes=True)
+        return _of_instant(column, role, zones, finite)
     # Fractions are cut; a cast would round them.
     naive = f"make_timestamp(epoch_ns({column}) // 1000)" if found == "TIMESTAMP_NS" else f"CAST({column} AS TIMESTAMP)"
-    if role != "time":
-        return Conversion(f"CAST({naive} AS DATE)", faults=finite, at_extremes=True)
-    if local:
-        return Conversion(naive, faults=finite, at_extremes=True)
-    return Conversion(instant_of(naive, zone), "instant", finite, at_extremes=True)
+    return _of_naive(naive, role, zones, finite)
 
 
-def convert_text(name: str, declared: ColumnType, role: Role, zone: str, local: bool, offsets: bool) -> Conversion:
+def _of_instant(instant: str, role: Role, zones: Zones, faults: tuple[tuple[Fault, str], ...]) -> Conversion:
+    if role == "time":
+        return Conversion(instant, "instant", faults)
+    return Conversion(f"CAST(timezone({literal(zones.home)}, {instant}) AS DATE)", faults=faults)
+
+
+def _of_naive(naive: str, role: Role, zones: Zones, faults: tuple[tuple[Fault, str], ...]) -> Conversion:
+    if not zones.local:
+        return _of_instant(instant_of(naive, zones.naive), role, zones, faults)
+    return Conversion(naive if role == "time" else f"CAST({naive} AS DATE)", faults=faults)
+
+
+def convert_text(name: str, declared: ColumnType, role: Role, zones: Zones, offsets: bool) -> Conversion:
     """A column of a CSV file. `offsets`: some of its times say their distance from UTC."""
     column = quote(name)
     text = f"trim({column})"
@@ -159,24 +173,19 @@ def convert_text(name: str, declared: ColumnType, role: Role, zone: str, local: 
                 return (("unreadable", f"{column} IS NOT NULL AND NOT ({readable})"),)
 
             if not offsets:
-                made = _time_text(naive, role, zone, local)
-                return Conversion(made.sql, made.clock, real(naive))
+                if declared.name == "date":  # a day is one wherever it was written
+                    return Conversion(f"CAST({naive} AS DATE)", faults=real(naive))
+                return _of_naive(naive, role, zones, real(naive))
             has_offset = f"regexp_full_match({text}, {literal(_DAY + _TIME + _OFFSET)})"
             closed = f"regexp_replace(upper({text}), ' ?(Z|[+-][0-9:]+)$', '\\1')"
-            zoned = f"CASE WHEN {has_offset} THEN TRY_CAST({closed} AS TIMESTAMPTZ) ELSE {instant_of(naive, zone)} END"
-            sql = zoned if role == "time" else f"CAST(timezone({literal(zone)}, {zoned}) AS DATE)"
-            return Conversion(sql, "instant", real(zoned))
+            plain = instant_of(naive, zones.naive)
+            zoned = f"CASE WHEN {has_offset} THEN TRY_CAST({closed} AS TIMESTAMPTZ) ELSE {plain} END"
+            return _of_instant(zoned, role, zones, real(zoned))
 
 
 def has_offsets(name: str) -> str:
     """SQL that counts the times of a CSV column that say their distance from UTC."""
     return f"count(*) FILTER (WHERE regexp_full_match(trim({quote(name)}), {literal(_DAY + _TIME + _OFFSET)}))"
-
-
-def _time_text(naive: str, role: Role, zone: str, local: bool) -> Conversion:
-    if role != "time":
-        return Conversion(f"CAST({naive} AS DATE)")
-    return Conversion(naive) if local else Conversion(instant_of(naive, zone), "instant")
 
 
 def instant_of(naive: str, zone: str) -> str:

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from ruleengine.checking.cells import on_one_clock, read_cell
-from ruleengine.engines.columns import convert_text
+from ruleengine.engines.columns import Zones, convert_text
 from ruleengine.types import COLUMN_TYPES, ColumnType, Value
 
 TEXTS = {
@@ -65,7 +65,7 @@ TEXTS = {
 
 def as_csv(text: str, type: ColumnType) -> Value:
     """What the engine reads; ValueError where it complains, be it that it rounds."""
-    made = convert_text("cell", type, "time" if type.name == "timestamp" else "plain", "UTC", True, False)
+    made = convert_text("cell", type, "time" if type.name == "timestamp" else "plain", Zones("UTC", "UTC"), False)
     with duckdb.connect(":memory:") as connection:
         connection.execute("CREATE TABLE cells (cell VARCHAR)")
         connection.execute("INSERT INTO cells VALUES (?)", [text])
