@@ -25,7 +25,7 @@ LOOK = settings(
     phases=[phase for phase in Phase if phase is not Phase.explain],  # as slow as it is helpful elsewhere
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-LOOK_LONG = settings(LOOK, max_examples=5_000)
+LOOK_LONG = settings(LOOK, max_examples=2_000)
 
 
 def bits(value: Value) -> tuple[str, object]:
