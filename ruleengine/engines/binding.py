@@ -38,6 +38,8 @@ class Binder:
         self.profile = profile
         self.spill = spill
         self.clocks: dict[str, Clock] = {}
+        self.every_key: set[str] = set()
+        """Events sources of whose events none is without a key."""
         """By events source, how its times lie."""
         self._numbered: dict[str, str] = {}
         """By relation, SQL that reads the data as it is, with the number of each row."""
@@ -296,6 +298,8 @@ class Binder:
         counted = self.connection.execute(f"SELECT count(*), count({key}) FROM {relation}").fetchone()
         assert counted is not None
         rows, present = counted
+        if present == rows:
+            self.every_key.add(name)
         if required and present < rows:
             row, _ = self._first(name, physical, f"{quote(physical)} IS NULL")
             found.add(codes.key_missing(span, source=source, column=column, count=rows - present, row=row))

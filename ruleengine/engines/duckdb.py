@@ -16,16 +16,22 @@ from ruleengine.checking.ruleset import Ruleset, Tag
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
 from ruleengine.engines.binding import Binder, reason_of
-from ruleengine.engines.columns import literal
+from ruleengine.engines.columns import literal, quote
 from ruleengine.engines.engine import DraftCount, Findings, SourceCounts
 from ruleengine.engines.interruption import interruptible
 from ruleengine.planning.plan import Plan, plan
 from ruleengine.schema import Profile
 from ruleengine.sql.duckdb import MACROS
 from ruleengine.sql.guards import GuardQuery, Guards
-from ruleengine.sql.scans import Clock, Scans
+from ruleengine.sql.known import MOST_TEXTS, Known, wanted_texts
+from ruleengine.sql.scans import Clock, Scans, source_relation
 from ruleengine.sql.statements import Program, emit
 from ruleengine.types import BOOLEAN
+
+FIRST_LOOK = 50_000
+"""So many events show whether it is worth looking if a column holds few texts."""
+LONGEST_TEXTS = 4_000
+"""Characters of all texts of a column, which are written into statements."""
 
 Progress = Callable[[str], None]
 """Told the purpose of each step as it begins."""
@@ -62,7 +68,9 @@ class DuckDB:
             self.connection = duckdb.connect(":memory:")
             self._configure(writable)
             with interruptible(self.connection):
-                self.clocks, warnings = Binder(self.connection, ruleset, profile, self._spill).bind()
+                binder = Binder(self.connection, ruleset, profile, self._spill)
+                self.clocks, warnings = binder.bind()
+                self._every_key = binder.every_key
             self.problems.extend(warnings)
         except duckdb.Error as error:
             self.close()
@@ -87,8 +95,8 @@ class DuckDB:
 
         Raises ProblemError where a number overflows, naming the metric, or where DuckDB cannot finish.
         """
-        program = emit(plan, self.clocks)
         try:
+            program = emit(plan, self.clocks, self._known(plan))
             for statement in program.statements:
                 progress(statement.purpose)
                 self.connection.execute(statement.sql(pretty=False))
@@ -154,6 +162,33 @@ class DuckDB:
         return Tally(check=check, met=first, rows=rows, latest=None, offending=offending)
 
     # -- running ----------------------------------------------------------------------------------------
+
+    def _known(self, plan: Plan) -> dict[str, Known]:
+        """What the statements of a plan can make use of."""
+        texts: dict[str, dict[str, tuple[str, ...]]] = {}
+        for source, column in wanted_texts(plan):
+            found = self._few_texts(source, column)
+            if found is not None:
+                texts.setdefault(source, {})[column] = found
+        return {
+            source: Known(every_key=source in self._every_key, texts=texts.get(source, {}))
+            for source in plan.ruleset.events
+        }
+
+    def _few_texts(self, source: str, column: str) -> tuple[str, ...] | None:
+        """All that a column holds, by code point; None where that is many or long."""
+        values = f"(SELECT {quote(column)} AS value FROM {quote(source_relation(source))})"
+        rows: list[tuple[str]] = []
+        for some in (f"(SELECT * FROM {values} LIMIT {FIRST_LOOK})", values):
+            rows = self.connection.execute(
+                f"SELECT DISTINCT value FROM {some} WHERE value IS NOT NULL LIMIT {MOST_TEXTS + 1}"
+            ).fetchall()
+            if len(rows) > MOST_TEXTS:
+                return None
+        texts = sorted(text for (text,) in rows)
+        if sum(map(len, texts)) > LONGEST_TEXTS or any("\0" in text for text in texts):
+            return None
+        return tuple(texts)
 
     def _findings(self, program: Program) -> Findings:
         run = self.connection.execute

@@ -147,6 +147,8 @@ class Lowering:
             return self._as_double(node)
         if isinstance(node, checked.Constant) and isinstance(node.value, int | Decimal):
             return build.constant(float(int(node.value * 10**scale)))
+        if node.type.scale == 0 and node.type.digits <= EXACT_DOUBLE_DIGITS:
+            return build.binary(exp.Mul, build.cast(self._written(node), "DOUBLE"), build.constant(float(10**scale)))
         made = build.cast(self._written(node), f"DECIMAL(38, {scale})")
         return build.call("whole_double", made, build.number(10**scale), build.number(10 ** (BIGINT_DIGITS - scale)))
 

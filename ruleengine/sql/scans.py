@@ -14,6 +14,7 @@ from ruleengine.functions.aggregates import Aggregation
 from ruleengine.planning.plan import Days, Measure, Plan, Scan
 from ruleengine.sql import build
 from ruleengine.sql.expressions import BIGINT_DIGITS, Lowering
+from ruleengine.sql.known import NOTHING, Known, known_texts
 from ruleengine.types import Kind
 
 Clock = Literal["local", "instant"]
@@ -23,6 +24,11 @@ Clock = Literal["local", "instant"]
 def source_relation(name: str) -> str:
     """Where the rows of the entity, or of events, are; columns named and typed as declared."""
     return f"source_{name}"
+
+
+def events_of(scan: Scan) -> str:
+    """The column for how many events of a pass each customer has."""
+    return f"events of {scan.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +65,10 @@ class _EventLeaves:
 class Scans:
     """Writes the scans of a plan. `clocks` says of each events source how its times lie."""
 
-    def __init__(self, plan: Plan, clocks: Mapping[str, Clock]) -> None:
+    def __init__(self, plan: Plan, clocks: Mapping[str, Clock], known: Mapping[str, Known] | None = None) -> None:
         self.plan = plan
         self.clocks = clocks
+        self.known = known or {}
         self.zone = ZoneInfo(plan.ruleset.timezone)
 
     def scan(self, scan: Scan) -> exp.Select:
@@ -69,6 +76,8 @@ class Scans:
         match scan.shape:
             case "plain":
                 measures = [self.plain(events, scan, measure) for measure in scan.measures]
+                if self.counts(scan):
+                    measures.append(build.named(build.call("count", exp.Star()), events_of(scan)))
                 inner = self.events(events, scan, measures)
                 return inner.group_by(build.column(events.customer.name, "event"), copy=False)
             case "distinct":
@@ -142,10 +151,9 @@ class Scans:
         aggregate = measure.aggregate
         condition = self.matches(events, scan, measure)
 
-        def over(function: exp.Expression) -> exp.Expression:
-            if condition is None:
-                return function
-            return exp.Filter(this=function, expression=exp.Where(this=condition.copy()))
+        def counted(value: exp.Expression) -> exp.Expression:
+            """The value where the event counts, else missing: cheaper than FILTER, which picks rows per aggregate."""
+            return value if condition is None else build.case((condition.copy(), value), otherwise=None)
 
         at = build.column(events.at.name, "event")
         value = self.inside(events).lower(aggregate.argument) if aggregate.argument is not None else None
@@ -153,54 +161,78 @@ class Scans:
         made: exp.Expression
         match aggregate.function:
             case Aggregation.COUNT:
-                made = over(build.call("count", exp.Star()))
+                made = build.call("count", exp.Star() if condition is None else counted(build.number(1)))
             case Aggregation.COUNT_VALUES:
                 assert value is not None
-                made = over(build.call("count", value))
+                made = build.call("count", counted(value))
+            case Aggregation.COUNT_DISTINCT:
+                made = self.different_texts(events, aggregate, condition)
             case Aggregation.SUM:
                 assert value is not None
-                made = build.cast(over(build.call("sum", value)), f"DECIMAL(37, {type.scale})")
+                made = build.cast(build.call("sum", counted(value)), f"DECIMAL(37, {type.scale})")
             case Aggregation.AVERAGE:
                 assert value is not None
-                total = build.cast(over(build.call("sum", value)), f"DECIMAL(37, {type.scale})")
-                count = over(build.call("count", value.copy()))
+                total = build.cast(build.call("sum", counted(value)), f"DECIMAL(37, {type.scale})")
+                count = build.call("count", counted(value.copy()))
                 made = _quotient(total, count, type.scale)
             case Aggregation.MIN | Aggregation.MAX:
                 assert value is not None
-                made = over(build.call(aggregate.function.value, value))
+                made = build.call(aggregate.function.value, counted(value))
             case Aggregation.MEDIAN:
                 assert value is not None
-                low = over(build.call("quantile_disc", value, exp.Literal.number("0.5")))
-                high = exp.Neg(
-                    this=build.wrapped(
-                        over(
-                            build.call(
-                                "quantile_disc",
-                                exp.Neg(this=build.wrapped(value.copy())),
-                                exp.Literal.number("0.5"),
-                            )
-                        )
-                    )
-                )
+                half = exp.Literal.number("0.5")
+                low = build.call("quantile_disc", counted(value), half)
+                mirrored = exp.Neg(this=build.wrapped(value.copy()))
+                high = exp.Neg(this=build.wrapped(build.call("quantile_disc", counted(mirrored), half.copy())))
                 made = _median(low, high, type.kind, type.scale)
             case Aggregation.FIRST_DAY | Aggregation.LATEST_DAY:
                 function = "min" if aggregate.function is Aggregation.FIRST_DAY else "max"
-                made = self.local_day(events, over(build.call(function, at)))
+                made = self.local_day(events, build.call(function, counted(at)))
             case Aggregation.FIRST_VALUE | Aggregation.LATEST_VALUE:
                 assert value is not None
                 function = "arg_min_null" if aggregate.function is Aggregation.FIRST_VALUE else "arg_max_null"
-                made = over(build.call(function, value, build.call("row", *self.order(events, at, value))))
+                texts = known_texts(self.known, events.name, aggregate.argument)
+                found = value if texts is None else _place(texts, value)
+                made = build.call(function, found, counted(self.order(events, at, value, texts)))
+                if texts is not None:
+                    made = build.call("list_extract", _list(texts), made)
             case _:
                 raise AssertionError(f"not a plain aggregate: {aggregate.function}")
         return build.named(made, measure.column)
 
-    def order(self, events: Events, at: exp.Expression, value: exp.Expression) -> list[exp.Expression]:
-        """Time, event key, value; a missing one comes before all others."""
+    def different_texts(
+        self, events: Events, aggregate: checked.Aggregate, condition: exp.Expression | None
+    ) -> exp.Expression:
+        """How many of a column's few texts occur: a bit for each."""
+        texts = known_texts(self.known, events.name, aggregate.argument)
+        assert texts is not None
+        assert aggregate.argument is not None
+        place = build.cast(_place(texts, self.inside(events).lower(aggregate.argument)), "BIGINT")
+        bit = exp.BitwiseLeftShift(this=build.cast(build.number(1), "BIGINT"), expression=place)
+        bits: exp.Expression = build.call("bit_or", bit)
+        if condition is not None:
+            # Within CASE every row's text would be looked up, not only every text of a dictionary.
+            bits = exp.Filter(this=bits, expression=exp.Where(this=condition))
+        return build.cast(build.call("bit_count", bits), "BIGINT")
+
+    def order(
+        self, events: Events, at: exp.Expression, value: exp.Expression, texts: tuple[str, ...] | None
+    ) -> exp.Expression:
+        """Time, event key, value; a missing one comes before all others. As one number where that can be."""
+        tie: exp.Expression | None = None
+        if events.key is None and texts is not None:
+            tie = exp.Coalesce(this=_place(texts, value.copy()), expressions=[build.number(0)])
+        elif events.key is not None and events.key.type.name == "integer":
+            known = self.known.get(events.name, NOTHING)
+            tie = build.column(events.key.name, "event") if known.every_key else None
+        if tie is not None:
+            moment = build.cast(build.call("epoch_us", at), "HUGEINT")
+            return exp.Add(this=exp.Mul(this=moment, expression=build.number(1 << 64)), expression=tie)
         keys = [] if events.key is None else [build.column(events.key.name, "event")]
         parts: list[exp.Expression] = [at]
         for part in (*keys, value):
-            parts.extend((exp.Not(this=build.is_null(part.copy())), part.copy()))
-        return parts
+            parts.extend((build.is_known(part.copy()), part.copy()))
+        return build.call("row", *parts)
 
     def distinct(self, events: Events, scan: Scan) -> exp.Select:
         """Each customer's different values once, with the measures each one counts in; then count them."""
@@ -235,10 +267,10 @@ class Scans:
         outer: list[exp.Expression] = [build.column("customer")]
         for index, measure in enumerate(scan.measures):
             condition = self.matches(events, scan, measure)
-            count: exp.Expression = build.call("count", exp.Star())
+            matched: exp.Expression = exp.Star()
             if condition is not None:
-                count = exp.Filter(this=count, expression=exp.Where(this=condition))
-            counts.append(build.named(count, f"times {index}"))
+                matched = build.case((condition, build.number(1)), otherwise=None)
+            counts.append(build.named(build.call("count", matched), f"times {index}"))
             often = build.column(f"times {index}")
             first = build.call(
                 "first",
@@ -285,40 +317,83 @@ class Scans:
         return self.inside(events).lower(scan.value)
 
     def event_counts(self, events: Events) -> EventCounts:
+        """A query per count: where there is nothing to count, the files mostly say so without being read."""
         at = build.column(events.at.name, "event")
         customer = build.column(events.customer.name, "event")
-        entity = self.plan.ruleset.entity
         until = self.within(events, Days(None, self.plan.as_of))[-1]
         filters = list(dict.fromkeys(self._filters(events)))
-        columns: list[exp.Expression] = [
-            build.counted(until),
-            build.counted(_and(until, build.is_null(customer))),
-            build.counted(build.is_null(at)),
+        by_then = exp.Sub(
+            this=self._counted(events, build.is_known(at)), expression=self._counted(events, build.negated(until))
+        )
+        of_nobody = self._counted(events, until, build.is_null(customer))
+        columns = [
+            by_then,
+            of_nobody,
+            self._orphans(events, until, exp.Sub(this=by_then.copy(), expression=of_nobody.copy())),
+            self._counted(events, build.is_null(at)),
+            *(self._unknown(events, until, where) for where in filters),
         ]
-        joins = any(isinstance(part, checked.Attribute) for where in filters for part in checked.walk(where))
-        for where in filters:
-            columns.append(build.counted(_and(until, build.is_null(self.inside(events).lower(where)))))
-        select = exp.Select(expressions=columns).from_(build.table(source_relation(events.name), "event"))
-        if joins:
-            on = exp.EQ(this=build.column("customer", "customers"), expression=customer.copy())
-            select = select.join(build.table("customers"), on=on, join_type="left", copy=False)
-        if entity.distinct:
-            orphans: exp.Expression = build.number(0)
-        else:
-            known = exp.Select(expressions=[build.column(entity.key.name)]).from_(
-                build.table(source_relation(entity.name))
-            )
-            unknown_customer = exp.Not(this=exp.In(this=customer.copy(), query=exp.Subquery(this=known)))
-            orphan = exp.Select(expressions=[build.call("count", exp.Star())])
-            orphan = orphan.from_(build.table(source_relation(events.name), "event"))
-            orphan = orphan.where(_and(until, _and(build.is_known(customer), unknown_customer)), copy=False)
-            orphans = exp.Subquery(this=orphan)
-        select.set("expressions", [*columns[:2], orphans, *columns[2:]])
         return EventCounts(
             source=events.name,
             filters=tuple(" ".join(where.span.text.split()) for where in filters),
-            tree=select,
+            tree=exp.Select(expressions=columns),
         )
+
+    def _orphans(self, events: Events, until: exp.Expression, of_somebody: exp.Expression) -> exp.Expression:
+        """How many events are of customers whom the entity does not hold."""
+        entity = self.plan.ruleset.entity
+        if entity.distinct:
+            return build.number(0)
+        counting = next((scan for scan in self.plan.scans if scan.source == events.name and self.counts(scan)), None)
+        if counting is not None:
+            total = build.call("coalesce", build.call("sum", build.column(events_of(counting))), build.number(0))
+            known = exp.Select(expressions=[build.cast(total, "BIGINT")]).from_(build.table("metrics"))
+            return exp.Sub(this=of_somebody, expression=exp.Subquery(this=known))
+        select = exp.Select(expressions=[build.call("count", exp.Star())])
+        select = select.from_(build.table(source_relation(events.name), "event"))
+        customer = build.column(events.customer.name, "event")
+        on = exp.EQ(this=build.column(entity.key.name, "known"), expression=customer)
+        held = build.table(source_relation(entity.name), "known")
+        select = select.join(held, on=on, join_type="anti", copy=False)
+        where = build.all_of([until.copy(), build.is_known(customer.copy())])
+        assert where is not None
+        return exp.Subquery(this=select.where(where, copy=False))
+
+    def counts(self, scan: Scan) -> bool:
+        """Whether a pass also counts each customer's events: it reads all of them anyway, and the rest are orphans."""
+        entity = self.plan.ruleset.entity
+        everyone = not entity.distinct and entity.where is None and entity.since is None
+        first = next((each for each in self.plan.scans if each.source == scan.source and self._reads_all(each)), None)
+        return everyone and scan is first
+
+    def _reads_all(self, scan: Scan) -> bool:
+        return scan.shape == "plain" and scan.days == Days(None, self.plan.as_of)
+
+    def _counted(self, events: Events, *conditions: exp.Expression, joined: bool = False) -> exp.Expression:
+        """How many events meet all conditions; `joined`: each with its customer."""
+        select = exp.Select(expressions=[build.call("count", exp.Star())])
+        select = select.from_(build.table(source_relation(events.name), "event"))
+        if joined:
+            on = exp.EQ(
+                this=build.column("customer", "customers"), expression=build.column(events.customer.name, "event")
+            )
+            select = select.join(build.table("customers"), on=on, join_type="left", copy=False)
+        where = build.all_of([condition.copy() for condition in conditions])
+        assert where is not None
+        return exp.Subquery(this=select.where(where, copy=False))
+
+    def _unknown(self, events: Events, until: exp.Expression, where: checked.Expression) -> exp.Expression:
+        """For how many events a filter is unknown."""
+        parts = list(checked.walk(where))
+        joined = any(isinstance(part, checked.Attribute) for part in parts)
+        unknown = build.is_null(self.inside(events).lower(where))
+        divides = any(isinstance(part, checked.Arithmetic) and part.operator == "/" for part in parts)
+        if joined or divides:
+            return self._counted(events, until, unknown, joined=joined)
+        # It takes a missing value; whether a column has one, the files know.
+        read = dict.fromkeys(part.column for part in parts if isinstance(part, checked.EventValue))
+        missing = build.any_of([build.is_null(build.column(column, "event")) for column in read])
+        return self._counted(events, until, *([missing] if missing is not None else []), unknown)
 
     def _filters(self, events: Events) -> Iterator[checked.Expression]:
         for scan in self.plan.scans:
@@ -328,10 +403,13 @@ class Scans:
                     yield where
 
 
-def _and(left: exp.Expression, right: exp.Expression) -> exp.Expression:
-    made = build.all_of([left.copy(), right])
-    assert made is not None
-    return made
+def _list(texts: tuple[str, ...]) -> exp.Expression:
+    return exp.Array(expressions=[build.text(text) for text in texts])
+
+
+def _place(texts: tuple[str, ...], value: exp.Expression) -> exp.Expression:
+    """Which of the texts a value is, from 1; missing if it is."""
+    return build.call("list_position", _list(texts), value)
 
 
 def _quotient(total: exp.Expression, count: exp.Expression, scale: int) -> exp.Expression:

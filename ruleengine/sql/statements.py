@@ -11,8 +11,9 @@ from ruleengine.planning.plan import Days, MetricColumn, Plan
 from ruleengine.sql import build
 from ruleengine.sql.answers import Answers, FrameLeaves, spoken
 from ruleengine.sql.expressions import Lowering
+from ruleengine.sql.known import Known, folded
 from ruleengine.sql.ranks import rank, ranking_scans
-from ruleengine.sql.scans import Clock, EventCounts, Scans, source_relation
+from ruleengine.sql.scans import Clock, EventCounts, Scans, events_of, source_relation
 from ruleengine.types import Kind
 
 
@@ -42,9 +43,9 @@ class Program:
     classes: tuple[str, ...]
 
 
-def emit(plan: Plan, clocks: Mapping[str, Clock]) -> Program:
-    """The statements of a plan. `clocks` says of each events source how its times lie."""
-    return _Emitter(plan, clocks).program()
+def emit(plan: Plan, clocks: Mapping[str, Clock], known: Mapping[str, Known] | None = None) -> Program:
+    """The statements of a plan. `clocks` says of each events source how its times lie; what is `known` saves work."""
+    return _Emitter(folded(plan, known or {}), clocks, known or {}).program()
 
 
 class _EntityLeaves:
@@ -56,9 +57,9 @@ class _EntityLeaves:
 
 
 class _Emitter:
-    def __init__(self, plan: Plan, clocks: Mapping[str, Clock]) -> None:
+    def __init__(self, plan: Plan, clocks: Mapping[str, Clock], known: Mapping[str, Known]) -> None:
         self.plan = plan
-        self.scans = Scans(plan, clocks)
+        self.scans = Scans(plan, clocks, known)
         self.answers = Answers(plan)
         self.frame = self.answers.frame
         self.joined = Lowering(plan.as_of, plan.parameters, FrameLeaves(self.answers, joining=True))
@@ -151,6 +152,9 @@ class _Emitter:
             select = select.select(self._metric(self.joined, metric), copy=False)
         for aggregate, column in self._carried():
             select = select.select(build.named(self.joined.lower(aggregate), column), copy=False)
+        for scan in filter(self.scans.counts, plan.scans):
+            count = exp.Coalesce(this=build.column(events_of(scan), scan.name), expressions=[build.number(0)])
+            select = select.select(build.named(count, events_of(scan)), copy=False)
         select = select.from_(build.table("customers"), copy=False)
         for scan in plan.scans:
             on = exp.EQ(this=build.column("customer", scan.name), expression=build.column("customer", "customers"))
