@@ -97,6 +97,11 @@ class ColumnType:
 COLUMN_TYPES = {name: ColumnType(name) for name in ("text", "integer", "decimal", "boolean", "date", "timestamp")}
 
 
+def negative(number: int | Decimal) -> int | Decimal:
+    """The number below zero, however many digits it has: `-` would round a Decimal to 28."""
+    return number.copy_negate() if isinstance(number, Decimal) else -number
+
+
 def literal_digits(value: Decimal) -> tuple[int, int]:
     """Digits and scale of a number as it was written: 1.50 has 3 and 2."""
     _, digits, exponent = value.as_tuple()

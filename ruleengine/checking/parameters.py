@@ -11,7 +11,7 @@ from ruleengine.diagnostics.problem import Place, Problems, Word
 from ruleengine.source import Source
 from ruleengine.syntax import nodes
 from ruleengine.syntax.parse import parse
-from ruleengine.types import BOOLEAN, DATE, TEXT, Type, common, exact, literal_digits
+from ruleengine.types import BOOLEAN, DATE, TEXT, Type, common, exact, literal_digits, negative
 
 
 def check_parameters(scope: Scope, problems: Problems) -> dict[str, Parameter]:
@@ -71,7 +71,7 @@ def constant(node: nodes.Expression) -> tuple[ParameterConstant, Type] | None:
             made = constant(number)
             assert made is not None
             assert isinstance(made[0], int | Decimal)
-            return -made[0], made[1]
+            return negative(made[0]), made[1]
         case nodes.Text(value=text):
             return text, TEXT
         case nodes.Day(value=day):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from decimal import Decimal
 
 from ruleengine.checking import calls, naming, rankings, windowing
 from ruleengine.checking import expressions as checked
@@ -27,6 +28,7 @@ from ruleengine.types import (
     common,
     exact,
     literal_digits,
+    negative,
 )
 
 
@@ -77,8 +79,8 @@ class Typing:
                 return self.expression(inner, context)
             case nodes.Minus(span=span, operand=operand):
                 made = self.number(operand, context, "-", in_chain=True)
-                if isinstance(made, checked.Constant):
-                    return replace(made, value=-made.value, span=span)  # type: ignore[operator]
+                if isinstance(made, checked.Constant) and isinstance(made.value, int | Decimal):
+                    return replace(made, value=negative(made.value), span=span)
                 return made and checked.Negation(type=made.type, nullable=made.nullable, operand=made, span=span)
             case nodes.Arithmetic():
                 return self._arithmetic(node, context)

@@ -114,7 +114,7 @@ def constant(value: Value) -> exp.Expression:
         case int():
             return number(value)
         case Decimal():
-            literal = exp.Literal.number(f"{abs(value):f}")
+            literal = exp.Literal.number(f"{value.copy_abs():f}")
             return exp.Paren(this=exp.Neg(this=literal)) if value < 0 else literal
         case str():
             return text(value)

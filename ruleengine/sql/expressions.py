@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from math import ceil
 from typing import Protocol, assert_never
 
@@ -146,7 +147,7 @@ class Lowering:
         if scale == 0:
             return self._as_double(node)
         if isinstance(node, checked.Constant) and isinstance(node.value, int | Decimal):
-            return build.constant(float(int(node.value * 10**scale)))
+            return build.constant(float(Fraction(node.value) * 10**scale))
         if node.type.scale == 0 and node.type.digits <= EXACT_DOUBLE_DIGITS:
             return build.binary(exp.Mul, build.cast(self._written(node), "DOUBLE"), build.constant(float(10**scale)))
         made = build.cast(self._written(node), f"DECIMAL(38, {scale})")
