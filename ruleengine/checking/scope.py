@@ -17,20 +17,30 @@ from ruleengine.types import COLUMN_TYPES, Kind
 N = TypeVar("N", nodes.Name, nodes.Text, nodes.Name | nodes.Text)
 
 _SUFFIX = re.compile(r"^(?P<base>.+)_(?:(?P<count>[1-9]\d*)(?P<unit>[dwmy])|(?P<period>[mqy]td))$")
+_PREFIX = re.compile(
+    r"^(?:(?:近|最近|过去)(?P<count>[1-9]\d*)(?P<unit>天|周|个?月|年)|(?P<period>本月|本季度?|本年|今年))(?P<base>.+)$"
+)
+"""The same in Chinese, where it stands before: `近90天消费金额`."""
 _UNITS = {"d": "day", "w": "week", "m": "month", "y": "year"}
 _PERIODS = {"mtd": "month", "qtd": "quarter", "ytd": "year"}
 
 
+_UNITS_IN_CHINESE = {"天": "day", "周": "week", "月": "month", "个月": "month", "年": "year"}
+_PERIODS_IN_CHINESE = {"本月": "month", "本季": "quarter", "本季度": "quarter", "本年": "year", "今年": "year"}
+
+
 def split_window(name: str) -> tuple[str, Window] | None:
-    """`monetary_90d` is `monetary` through a window; None where the name ends in no window."""
-    match = _SUFFIX.match(name)
+    """`monetary_90d`, `近90天monetary` are `monetary` through a window; None where the name says no window."""
+    match = _SUFFIX.match(name) or _PREFIX.match(name)
     if not match:
         return None
     if match["period"]:
-        return match["base"], Calendar(_PERIODS[match["period"]])  # type: ignore[arg-type]
+        periods = _PERIODS | _PERIODS_IN_CHINESE
+        return match["base"], Calendar(periods[match["period"]])  # type: ignore[arg-type]
     if len(match["count"]) > 4:
         return None
-    return match["base"], Last(int(match["count"]), _UNITS[match["unit"]])  # type: ignore[arg-type]
+    units = _UNITS | _UNITS_IN_CHINESE
+    return match["base"], Last(int(match["count"]), units[match["unit"]])  # type: ignore[arg-type]
 
 
 def near(name: str, known: Iterable[str]) -> str | None:

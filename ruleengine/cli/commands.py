@@ -51,13 +51,14 @@ def check(ctx: click.Context, ruleset: Path, profile: str | None, no_proofs: boo
 @program.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[RULESET | FILE.rules]...")
 @click.option("--check", "only_check", is_flag=True, help="Only tell what would change (exit 1).")
+@click.option("--lang", type=click.Choice(["en", "zh"]), help="Write the words of the language in English or Chinese.")
 @arguments.report_format
 @click.pass_context
-def fmt(ctx: click.Context, paths: tuple[Path, ...], only_check: bool, form: str) -> None:
+def fmt(ctx: click.Context, paths: tuple[Path, ...], only_check: bool, lang: str | None, form: str) -> None:
     """Lay rule files out in the one way."""
     from ruleengine.verbs.fmt import fmt
 
-    formatted = fmt(paths or (Path("."),), only_check)
+    formatted = fmt(paths or (Path("."),), only_check, lang)
     if form == "json":
         print_json(
             {

@@ -10,6 +10,7 @@ from ruleengine.syntax import nodes
 from ruleengine.syntax.build_checks import ChecksAndExamples
 from ruleengine.syntax.build_expressions import Expressions
 from ruleengine.syntax.parts import (
+    COLUMN_TYPES_IN_CHINESE,
     Clause,
     Parts,
     by_word,
@@ -262,7 +263,8 @@ def _fits(size: list[Decimal]) -> bool:
 
 
 def _column_type(token: Token) -> ColumnType:
-    found = COLUMN_TYPES.get(token.text)
+    found = COLUMN_TYPES.get(COLUMN_TYPES_IN_CHINESE.get(token.text, token.text))
+    token.read_as("TYPE")
     if found is None:
         word = token.text.lower()
         known = {kin: kind for kind, kins in _KIN.items() for kin in (kind, *kins)}

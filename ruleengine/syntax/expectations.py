@@ -14,7 +14,7 @@ def in_words(expected: set[str], before: Sequence[Token], opened: bool) -> str:
     """What could stand behind these tokens of a statement, as a phrase."""
     first = before[0]
     choices: list[str] = []
-    words = language.keywords()
+    words = {name: language.spelled(name, first) for name in language.keywords()}
     rest = set(expected)
     if expects_operand(rest):
         choices.append("a value (a metric, a number, a quoted text or a date)")
@@ -70,9 +70,9 @@ def in_words(expected: set[str], before: Sequence[Token], opened: bool) -> str:
             rest.discard(terminal)
     if not opened:
         rest.discard("CLOSE")
-    choices += [f"`{words[name][0]}`" for name in words if name in rest]
+    choices += [f"`{words[name]}`" for name in words if name in rest]
     if len(clauses) > 3:
-        choices.append(f"another part of the {first.text}, such as `{words[(unused or clauses)[0]][0]}`")
+        choices.append(f"another part of the {first.text}, such as `{words[(unused or clauses)[0]]}`")
     if "CLOSE" in rest and opened:
         choices.append("`)`")
     if not choices:

@@ -11,6 +11,7 @@ from ruleengine.syntax.lines import Comments, Line
 from ruleengine.syntax.parse import Parsed, parse
 from ruleengine.syntax.scan import scan
 from ruleengine.syntax.token import Token
+from ruleengine.syntax.translate import to_chinese
 from ruleengine.syntax.wording import format_expression, format_window, quoted
 
 __all__ = ["format_expression", "format_file", "format_statement", "format_window", "quoted"]
@@ -23,9 +24,10 @@ def format_statement(statement: nodes.Statement) -> str:
     return "\n".join(map(str, lay_out(statement)))
 
 
-def format_file(parsed: Parsed) -> str:
+def format_file(parsed: Parsed, language: str | None = None) -> str:
     """The canonical text of a rule file, comments and paragraphs kept; formatting it again changes nothing.
 
+    It is written in the language named, `en` or `zh`, or else in that of most of its words.
     Raises ProblemError where the file has errors, because what could not be read could not be written either.
     """
     errors = [problem for problem in parsed.problems if problem.is_error]
@@ -39,7 +41,7 @@ def format_file(parsed: Parsed) -> str:
         before = text
         text, settled = _format(parse(Source(parsed.file.span.source.path, text)))
         settled = settled or text == before
-    return text
+    return to_chinese(text) if (language or parsed.language) == "zh" else text
 
 
 def _format(parsed: Parsed) -> tuple[str, bool]:

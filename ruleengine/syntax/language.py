@@ -16,17 +16,40 @@ GRAMMAR = files("ruleengine.grammar")
 
 
 @cache
-def keywords() -> dict[str, tuple[str, ...]]:
-    """Terminal → the spellings of its word, the preferred English one first."""
+def spellings() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Terminal → language → the spellings of its word, the preferred one first."""
     tables = tomllib.loads(GRAMMAR.joinpath("keywords.toml").read_text("utf-8"))
     return {
-        name.upper(): tuple(word for words in languages.values() for word in words)
+        name.upper(): {language: tuple(words) for language, words in languages.items()}
         for name, languages in tables.items()
     }
 
 
 @cache
+def phrases() -> dict[str, str]:
+    """Chinese words → the several words of the language that they stand for."""
+    return tomllib.loads(GRAMMAR.joinpath("phrases.toml").read_text("utf-8"))
+
+
+@cache
+def keywords() -> dict[str, tuple[str, ...]]:
+    """Terminal → the spellings of its word, the preferred English one first."""
+    return {
+        terminal: tuple(word for words in languages.values() for word in words)
+        for terminal, languages in spellings().items()
+    }
+
+
+def spelled(terminal: str, like: Token) -> str:
+    """A keyword in the language that another word is written in."""
+    spellings_ = spellings()[terminal]
+    chinese = spellings_.get("zh") if not like.text.isascii() else None
+    return (chinese or spellings_["en"])[0]
+
+
+@cache
 def terminal_of_word() -> dict[str, str]:
+    """The terminal of each word. Of a Chinese word with several meanings it is one of them."""
     return {word: terminal for terminal, words in keywords().items() for word in words}
 
 

@@ -87,7 +87,8 @@ def _tag(tag: nodes.TagStatement, comments: Comments) -> list[Line]:
         clause("if unknown keep", comments.find(tag.name.span.end, "if", "unknown", "keep"), 0)
     if tag.limit is not None:
         lowest = "lowest " if tag.limit.lowest else ""
-        text = f"limit {tag.limit.count} by {lowest}{format_expression(tag.limit.value)}"
+        count = f"{tag.limit.count:_}" if tag.limit.count >= 10_000 else tag.limit.count
+        text = f"limit {count} by {lowest}{format_expression(tag.limit.value)}"
         clause(text, tag.limit.span.start, 0)
     for word, quote in (("because", tag.because), ("owner", tag.owner)):
         if quote is not None:

@@ -5,7 +5,7 @@ from typing import assert_never
 from ruleengine.syntax import nodes
 from ruleengine.syntax.lines import INDENT, Comments, Line, expression_lines
 from ruleengine.syntax.tables import aligned
-from ruleengine.syntax.wording import format_day, format_expression, format_length, quoted
+from ruleengine.syntax.wording import format_day, format_expression, format_length, format_number, quoted
 
 DEEPER = 2 * INDENT
 
@@ -26,9 +26,9 @@ def check_lines(statement: nodes.CheckStatement, comments: Comments) -> list[Lin
             text = f"{format_expression(column)} exists in {other.text}{_share(at_least)}"
         case nodes.CoversCheck(rule=rule, value=value, low=low, high=high):
             level = f" {quoted(value.value)}" if value else ""
-            text = f"{format_rule(rule)}{level} covers {low.text} to {high.text}"
+            text = f"{format_rule(rule)}{level} covers {format_number(low)} to {format_number(high)}"
         case nodes.ChangesCheck(rule=rule, at_most=at_most):
-            text = f"{format_rule(rule)} changes at most {at_most.text}"
+            text = f"{format_rule(rule)} changes at most {format_number(at_most)}"
         case nodes.NeverMovesCheck(rule=rule, old=old, new=new):
             text = f"{format_rule(rule)} never moves {quoted(old.value)} to {quoted(new.value)}"
         case _:
@@ -37,7 +37,7 @@ def check_lines(statement: nodes.CheckStatement, comments: Comments) -> list[Lin
 
 
 def _share(at_least: nodes.Number | None) -> str:
-    return f" for at least {at_least.text}" if at_least else ""
+    return f" for at least {format_number(at_least)}" if at_least else ""
 
 
 def format_rule(rule: nodes.RuleName) -> str:

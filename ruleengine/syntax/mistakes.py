@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Fix, Place, Problem
 from ruleengine.source import Span
-from ruleengine.syntax import language
+from ruleengine.syntax import chinese, language
 from ruleengine.syntax.expectations import expects_operand, in_words
 from ruleengine.syntax.nesting import STATEMENTS, begins_as
 from ruleengine.syntax.phrases import clip, nearest
@@ -139,7 +139,8 @@ class _Mistake:
         if token.type == BROKEN and token.why:
             return token.why
         return (
-            self._parenthesis()
+            self._touching()
+            or self._parenthesis()
             or self._parameter()
             or self._spoken()
             or self._quotes()
@@ -147,6 +148,14 @@ class _Mistake:
             or self._operand()
             or self._other()
         )
+
+    def _touching(self) -> Problem | None:
+        """A name that begins with a Chinese word that may touch what follows."""
+        token, follower = self.token, self.follower
+        if follower is None or "NAME" not in self.expected or not chinese.touches(self.tokens, self.at):
+            return None
+        span = token.span.to(follower.span)
+        return codes.name_begins_with_word(span, word=token.text, name=clip(span.text, 40))
 
     def _parenthesis(self) -> Problem | None:
         opened = _open_parenthesis(self.tokens[self.start : self.at])

@@ -7,7 +7,7 @@ from lark import UnexpectedToken
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems
 from ruleengine.source import Source, Span
-from ruleengine.syntax import language, mistakes, nodes
+from ruleengine.syntax import chinese, language, mistakes, nodes
 from ruleengine.syntax.nesting import begins_as, begins_statement, is_statement_word
 from ruleengine.syntax.scan import Scan, scan
 from ruleengine.syntax.token import END, Token
@@ -23,6 +23,8 @@ class Parsed:
     file: nodes.File
     comments: tuple[Span, ...]
     problems: tuple[Problem, ...]
+    language: str = "en"
+    """Of most of its words: `en` or `zh`."""
 
     @property
     def has_errors(self) -> bool:
@@ -38,7 +40,14 @@ def parse(source: Source) -> Parsed:
     if len(problems) > MAX_PROBLEMS:
         last = problems[MAX_PROBLEMS - 1]
         problems[MAX_PROBLEMS:] = [codes.too_many_mistakes(last.span, most=MAX_PROBLEMS)]
-    return Parsed(file, scanned.comments, tuple(problems))
+    return Parsed(file, scanned.comments, tuple(problems), chinese.language_of(scanned.tokens))
+
+
+def read_tokens(source: Source) -> list[Token]:
+    """The tokens of a rule file, each with the terminal that it turned out to be where it stands."""
+    scanned = scan(source)
+    _Statements(scanned).read()
+    return scanned.tokens
 
 
 class _Statements:
@@ -142,9 +151,16 @@ def _terminal(tokens: list[Token], at: int, parser: language.Parser) -> str | No
     choices = parser.choices()
     if token.type != "NAME":
         return token.type if token.type in choices else None
-    keyword = language.terminal_of_word().get(token.text)
-    if keyword in choices and not (keyword == "SAMPLE" and not _is_followed(tokens, at, "NUMBER", "QUOTED")):
-        return keyword
-    if "NAME" not in choices or ("NUMBER" in choices and mistakes.is_reserved(tokens, at)):
+    meant = chinese.meanings().get(token.text, ()) if not token.text.isascii() else ()
+    words = dict.fromkeys((token.word, *(words[0] for words in meant if len(words) == 1)))
+    possible = [word for word in words if language.terminal_of_word().get(word) in choices]
+    if len(possible) > 1:
+        expected = parser.expected()
+        possible = [word for word in possible if language.terminal_of_word()[word] in expected]
+    if possible and not (possible[0] == "sample" and not _is_followed(tokens, at, "NUMBER", "QUOTED")):
+        token.word = possible[0]
+        return language.terminal_of_word()[token.word]
+    reserved = "NUMBER" in choices and mistakes.is_reserved(tokens, at)
+    if "NAME" not in choices or reserved or chinese.touches(tokens, at):
         return None
     return "NAME"

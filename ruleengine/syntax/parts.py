@@ -15,9 +15,20 @@ from ruleengine.syntax.token import Reading, Token
 
 Parts = list[Any]
 
+_POWERS = {"%": -2, "万": 4, "亿": 8}
 MOST_DAYS = 36_600
 """The longest window, about a hundred years."""
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 366}
+
+
+COLUMN_TYPES_IN_CHINESE = {
+    "文本": "text",
+    "整数": "integer",
+    "小数": "decimal",
+    "布尔": "boolean",
+    "日期": "date",
+    "时间戳": "timestamp",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +55,13 @@ def has(parts: Parts, *terminals: str) -> bool:
 
 
 def exact(text: str) -> Decimal:
-    """The value of a number as written: `10_000`, `0.5`, `20%`."""
-    sign, digits, exponent = Decimal(text.rstrip("%").replace("_", "")).as_tuple()
-    return Decimal((sign, digits, cast(int, exponent) - (2 if text.endswith("%") else 0)))
+    """The value of a number as written: `10_000`, `0.5`, `20%`, `1万`."""
+    plain = text.rstrip("%万亿")
+    sign, digits, exponent = Decimal(plain.replace("_", "")).as_tuple()
+    power = cast(int, exponent) + sum(_POWERS[sign] for sign in text[len(plain) :])
+    if power > 0:
+        digits, power = digits + (0,) * power, 0
+    return Decimal((sign, digits, power))
 
 
 def unquoted(text: str) -> str:
@@ -79,7 +94,7 @@ def complete(reading: Reading, named: Span, clauses: Container[str], *needed: st
         word = lacking.lower()
         statement = clip(named.text, 60)
         reading.problems.append(
-            codes.missing_clause(named, statement=statement, word=word, example=Word(f"example-{word}"))
+            codes.missing_clause(named, statement=statement, word=Word(word), example=Word(f"example-{word}"))
         )
     return lacking is None
 

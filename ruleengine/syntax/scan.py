@@ -20,6 +20,7 @@ from ruleengine.syntax.characters import (
     is_normalised,
     mixed_scripts,
 )
+from ruleengine.syntax.chinese import number_before, pieces
 from ruleengine.syntax.nesting import too_deep
 from ruleengine.syntax.token import BROKEN, Reading, Token
 
@@ -162,6 +163,18 @@ def _tokens(reading: Reading, comments: list[Span]) -> Iterator[Token]:
             sign = Span(source, begin, begin + 2)
             reading.problems.append(codes.other_comment(sign, fix=Fix(sign, "#")))
             continue
+        if kind == "NAME" and not match.group().isascii():
+            at = start
+            for piece in pieces(match.group(), token is not None and token.type == "NUMBER"):
+                part = plain[at : at + piece.length]
+                for word in piece.words or (part,) * bool(piece.terminal):
+                    token = Token(piece.terminal, part, at, at + piece.length, begins_line, reading, word=word)
+                    begins_line = False
+                    yield token
+                at += piece.length
+            continue
+        if kind in ("figure", "dated") and not match.group().isascii():
+            at = start + number_before(match.group()) if number_before(match.group()) else end
         row = match.group().lstrip() if kind == "row" else ""
         if row.startswith("||") and (token is None or token.type != "ROW"):
             at = end - len(row) + 2
@@ -173,7 +186,7 @@ def _tokens(reading: Reading, comments: list[Span]) -> Iterator[Token]:
         elif kind.isupper():
             token = Token(kind, match.group(), start, end, begins_line, reading)
         else:
-            token = _figure_or_broken(kind, match.group(), start, begins_line, reading)
+            token = _figure_or_broken(kind, plain[start:at], start, begins_line, reading)
         begins_line = False
         yield token
 
@@ -259,8 +272,6 @@ def _explain_figure(text: str, span: Span) -> Problem:
     split = re.fullmatch(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)([^\W\d_]\w*)", text)
     if text.startswith("."):
         return codes.number_form(span, fix=Fix(span, "0" + text), written=text)
-    if split and split[2] in ("万", "亿"):
-        return codes.not_yet(span, word=split[2])
     if split and not re.fullmatch(r"[eExXbBoO][0-9a-fA-F]+", split[2]):
         fix = Fix(span, f"{split[1]} {split[2]}")
         return codes.name_after_number(span, fix=fix, number=split[1], word=split[2])

@@ -28,11 +28,12 @@ class Token:
         begins_line: bool,
         reading: Reading,
         why: Problem | None = None,
+        word: str | None = None,
     ) -> None:
         self.type = terminal
         self.text = text
         """As it is read: full-width forms outside quotes are plain."""
-        self.word = text
+        self.word = word or text
         """Of a word of the language: its first spelling in English, whatever language it is written in."""
         self.start = start
         self.end = end

@@ -6,6 +6,13 @@ from typing import assert_never
 from ruleengine.syntax import nodes
 
 
+def format_number(number: nodes.Number) -> str:
+    """A number as it is written, in plain digits."""
+    if number.text[-1] not in "万亿":
+        return number.text
+    return f"{int(number.value):_}" if number.value == int(number.value) else f"{number.value.normalize():f}"
+
+
 def quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
@@ -36,8 +43,8 @@ def format_expression(node: nodes.Expression) -> str:
     match node:
         case nodes.Reference(qualifier=qualifier, name=name):
             return f"{qualifier.text}.{name.text}" if qualifier else name.text
-        case nodes.Number(text=written):
-            return written
+        case nodes.Number():
+            return format_number(node)
         case nodes.Text(value=value):
             return quoted(value)
         case nodes.Day(value=day):
@@ -74,10 +81,10 @@ def format_expression(node: nodes.Expression) -> str:
         case nodes.Call():
             return _format_call(node)
         case nodes.Top(bottom=bottom, amount=amount, value=value, modifiers=modifiers):
-            words = f"{'bottom' if bottom else 'top'} {amount.text} by {text(value)}"
+            words = f"{'bottom' if bottom else 'top'} {format_number(amount)} by {text(value)}"
             return f"{words} {format_modifiers(modifiers)}" if modifiers else words
         case nodes.Sample(share=share, salt=salt):
-            return f"sample {share.text} {quoted(salt.value)}"
+            return f"sample {format_number(share)} {quoted(salt.value)}"
         case nodes.Days(direction=direction, operand=operand):
             return f"days {direction} {text(operand)}"
         case nodes.HasTag(tag=tag):

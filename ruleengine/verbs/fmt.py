@@ -23,8 +23,11 @@ class Formatted:
     """What keeps other files from being read; those stay as they are."""
 
 
-def fmt(paths: Iterable[Path], check: bool = False) -> Formatted:
-    """Rewrite the named rule files, and those of the named rulesets; with `check` only tell which ones."""
+def fmt(paths: Iterable[Path], check: bool = False, language: str | None = None) -> Formatted:
+    """Rewrite the named rule files, and those of the named rulesets; with `check` only tell which ones.
+
+    Each file is written in the language named, `en` or `zh`, or else in that of most of its words.
+    """
     changed: list[str] = []
     unchanged: list[str] = []
     problems: list[Problem] = []
@@ -40,7 +43,7 @@ def fmt(paths: Iterable[Path], check: bool = False) -> Formatted:
         except ProblemError as error:
             problems.extend(error.problems)
             continue
-        text = format_file(parsed)
+        text = format_file(parsed, language)
         if text.encode() == path.read_bytes():
             unchanged.append(str(path))
             continue
