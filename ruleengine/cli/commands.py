@@ -19,8 +19,9 @@ from ruleengine.verbs.shapes import as_json
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help="Show where an internal error arose.")
+@click.option("--lang", type=click.Choice(["en", "zh"]), help="Of messages; default: that of the rule files.")
 @click.version_option(__version__, prog_name="ruleengine", message="%(prog)s %(version)s")
-def program(debug: bool) -> None:
+def program(debug: bool, lang: str | None) -> None:
     """Customer tags and tiers as rules in plain text: checked, explained, versioned, served.
 
     RULESET is the folder of a ruleset, or its ruleset.toml; left out, it is the working folder.

@@ -103,13 +103,26 @@ def coloured(ctx: click.Context, stream: TextIO | None = None) -> bool:
 def shown_as_text(problems: Sequence[Problem], colour: bool) -> str:
     from ruleengine.diagnostics.render import render_text
 
-    return render_text(problems, colour=colour).rstrip("\n")
+    return render_text(problems, colour=colour, language=_language(problems)).rstrip("\n")
 
 
 def shown_as_json(problems: Sequence[Problem]) -> Any:
     from ruleengine.diagnostics.render import render_json
 
-    return render_json(problems)
+    return render_json(problems, language=_language(problems))
+
+
+def _language(problems: Sequence[Problem]) -> str:
+    """The language that was asked for, or else that of the rule files that problems are in."""
+    from ruleengine.syntax.chinese import language_of
+    from ruleengine.syntax.scan import scan
+
+    context = click.get_current_context(silent=True)
+    if context is not None and (chosen := context.find_root().params.get("lang")):
+        return str(chosen)
+    sources = {problem.span.source for problem in problems if problem.span}
+    languages = [language_of(scan(source).tokens) for source in sources]
+    return "zh" if languages.count("zh") > languages.count("en") else "en"
 
 
 def print_json(value: object) -> None:

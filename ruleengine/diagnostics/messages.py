@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from string import Formatter
 
-from ruleengine.diagnostics.problem import Place, Problem, Word
+from ruleengine.diagnostics.problem import Choices, Place, Problem, Word
 
 Facts = Mapping[str, str | int]
 
@@ -85,10 +85,16 @@ def fields(template: str) -> set[str]:
 def _in_words(facts: Facts, known: Messages) -> dict[str, str]:
     """The facts as text. A word may name other facts itself."""
     plain = {name: str(fact) for name, fact in facts.items()}
-    return {
-        name: _filled(known.words.get(fact, fact), plain) if isinstance(fact, Word) else plain[name]
-        for name, fact in facts.items()
-    }
+
+    def said(fact: str | int) -> str:
+        if isinstance(fact, Word):
+            return _filled(known.words.get(fact, fact), plain)
+        if isinstance(fact, Choices):
+            *first, last = map(said, fact.items)
+            return f"{known.words['comma'].join(first)}{known.words['or']}{last}" if first else last
+        return str(fact)
+
+    return {name: said(fact) for name, fact in facts.items()}
 
 
 class _Forgiving(dict[str, str]):

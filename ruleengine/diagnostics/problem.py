@@ -18,6 +18,18 @@ class Word(str):
     __slots__ = ()
 
 
+class Choices(str):
+    """A fact that is one of several things, each a Word or as it stands."""
+
+    items: tuple[str, ...]
+
+    def __new__(cls, items: Iterable[str]) -> "Choices":
+        listed = tuple(items)
+        made = super().__new__(cls, ", ".join(listed))
+        made.items = listed
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Another place that a problem speaks of; `note` is a key of the messages' [notes]."""

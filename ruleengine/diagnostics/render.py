@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from ruleengine.diagnostics.messages import note, wording
+from ruleengine.diagnostics.messages import messages, note, wording
 from ruleengine.diagnostics.problem import Fix, Problem, Severity
 from ruleengine.source import Span
 
@@ -66,11 +66,13 @@ class _Printer:
     def __init__(self, colour: bool, language: str) -> None:
         self.colour = colour
         self.language = language
+        self.words = messages(language).words
+        self.gap = " " if self.words["hint"].isascii() else ""
 
     def problem(self, problem: Problem) -> str:
         words = wording(problem, self.language)
         kind = "error" if problem.code.severity is Severity.ERROR else "warning"
-        head = self.paint(f"{kind}[{problem.code.name}]", kind)
+        head = self.paint(f"{self.words[kind]}[{problem.code.name}]", kind)
         lines = [f"{head}: {self.paint(_lines(words.message), 'strong')}"]
         if problem.span:
             lines[0] = f"{self.paint(visible(str(problem.span)), 'strong')}: {lines[0]}"
@@ -78,9 +80,9 @@ class _Printer:
         for place in problem.places:
             lines.append(f"  {visible(str(place.span))}: {_lines(note(place, self.language))}")
             lines += self.snippet(place.span, "-", "place")
-        lines += [f"  {self.paint('hint:', 'hint')} {_lines(hint, '  ')}" for hint in words.hints]
+        lines += [f"  {self.paint(self.words['hint'], 'hint')}{self.gap}{_lines(hint, '  ')}" for hint in words.hints]
         if problem.fix:
-            lines.append(f"  {self.paint('try:', 'hint')} {_mended(problem.fix)}")
+            lines.append(f"  {self.paint(self.words['try'], 'hint')}{self.gap}{_mended(problem.fix)}")
         return "\n".join(lines) + "\n"
 
     def snippet(self, span: Span, mark: str, kind: str) -> list[str]:

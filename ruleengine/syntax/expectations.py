@@ -1,7 +1,9 @@
 """What could stand at a place, in words: never the names of terminals."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from ruleengine.diagnostics.problem import Choices, Word
 from ruleengine.syntax import language
 from ruleengine.syntax.token import Token
 
@@ -10,20 +12,20 @@ def expects_operand(expected: set[str]) -> bool:
     return {"NAME", "NUMBER", "QUOTED"} <= expected
 
 
-def in_words(expected: set[str], before: Sequence[Token], opened: bool) -> str:
-    """What could stand behind these tokens of a statement, as a phrase."""
+def in_words(expected: set[str], before: Sequence[Token], opened: bool) -> dict[str, Any]:
+    """What could stand behind these tokens of a statement: the facts `expected`, and what it names."""
     first = before[0]
     choices: list[str] = []
     words = {name: language.spelled(name, first) for name in language.keywords()}
     rest = set(expected)
     if expects_operand(rest):
-        choices.append("a value (a metric, a number, a quoted text or a date)")
+        choices.append(Word("expect-value"))
         rest &= {"DISTINCT", "CLOSE"}
     elif "NUMBER" in rest and "QUOTED" in rest:
-        choices.append("a number, a quoted text, a date, `true` or `false`")
+        choices.append(Word("expect-literal"))
         rest = set()
     if "PLUS" in rest:
-        choices.append("an operator such as `>`")
+        choices.append(Word("expect-operator"))
         rest -= {
             "EQUAL",
             "UNEQUAL",
@@ -54,7 +56,7 @@ def in_words(expected: set[str], before: Sequence[Token], opened: bool) -> str:
             "AMONG",
         }
     if {"DAYS", "WEEKS"} <= rest:
-        choices.append("`days`, `weeks`, `months` or `years`")
+        choices.append(Word("expect-unit"))
         rest -= {"DAY", "DAYS", "WEEK", "WEEKS", "MONTH", "MONTHS", "YEAR", "YEARS"}
     if "EQUAL" in rest:
         rest.discard("QUOTED")
@@ -72,12 +74,13 @@ def in_words(expected: set[str], before: Sequence[Token], opened: bool) -> str:
         rest.discard("CLOSE")
     choices += [f"`{words[name]}`" for name in words if name in rest]
     if len(clauses) > 3:
-        choices.append(f"another part of the {first.text}, such as `{words[(unused or clauses)[0]]}`")
+        choices.append(Word("expect-part"))
     if "CLOSE" in rest and opened:
         choices.append("`)`")
     if not choices:
-        return f"the end of the `{first.text}` statement"
-    return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
+        choices.append(Word("expect-end"))
+    part = words[(unused or clauses)[0]] if clauses else ""
+    return {"expected": Choices(choices), "statement": first.text, "part": part}
 
 
 _CLAUSES = {
@@ -99,11 +102,11 @@ _CLAUSES = {
 """Words that begin a part of a tag, tier or class."""
 
 _PHRASES = {
-    "NAME": "a name",
-    "QUOTED": "a text in quotes",
-    "NUMBER": "a number",
-    "DATE": "a date such as 2026-01-31",
-    "ROW": "a row of a table, cells between `|`",
+    "NAME": Word("expect-name"),
+    "QUOTED": Word("expect-text"),
+    "NUMBER": Word("expect-number"),
+    "DATE": Word("expect-date"),
+    "ROW": Word("expect-row"),
     "EQUAL": "`=`",
     "OPEN": "`(`",
     "COMMA": "`,`",

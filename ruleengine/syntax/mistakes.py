@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ruleengine.diagnostics import codes
-from ruleengine.diagnostics.problem import Fix, Place, Problem
+from ruleengine.diagnostics.problem import Fix, Place, Problem, Word
 from ruleengine.source import Span
 from ruleengine.syntax import chinese, language
 from ruleengine.syntax.expectations import expects_operand, in_words
@@ -106,7 +106,7 @@ def explain_end(tokens: Sequence[Token], start: int, at: int, expected: set[str]
         expected = {"AND"}
     expected = expected & {"ELSE", "THEN"} or expected
     return codes.unfinished(
-        _behind(last), after=_shown(last), expected=in_words(expected, tokens[start:at], opened is not None)
+        _behind(last), after=_shown(last), **in_words(expected, tokens[start:at], opened is not None)
     )
 
 
@@ -228,7 +228,8 @@ class _Mistake:
             return codes.needless_quotes(
                 token.span,
                 fix=Fix(token.span, usable) if usable else None,
-                what=_named(self.before),
+                what=Word("name-behind"),
+                behind=_shown(self.before),
                 usable=usable,
             )
         return None
@@ -302,7 +303,7 @@ class _Mistake:
             token.span,
             written=_shown(token),
             after=_shown(self.before),
-            expected=in_words(self.expected, self.tokens[self.start : self.at], opened),
+            **in_words(self.expected, self.tokens[self.start : self.at], opened),
         )
 
     def _behind_default(self) -> bool:
@@ -377,19 +378,7 @@ def _shown(token: Token) -> str:
     return clip(token.text, 40)
 
 
-def _role(before: Token) -> str:
+def _role(before: Token) -> Word:
     """What the quoted text behind a word is."""
-    return {
-        "TAG": "The name of a tag",
-        "BECAUSE": "The reason",
-        "OWNER": "The owner",
-        "OTHERWISE": "A level or value",
-        "ZONE": "The name of a timezone",
-        "FORMERLY": "A former name",
-        "EXAMPLE": "The name of an example",
-        "USE": "The file",
-    }.get(before.type, "A text")
-
-
-def _named(before: Token) -> str:
-    return f"The name behind `{_shown(before)}`"
+    terminals = ("TAG", "BECAUSE", "OWNER", "OTHERWISE", "ZONE", "FORMERLY", "EXAMPLE", "USE")
+    return Word(f"text-of-{before.type.lower()}" if before.type in terminals else "a-text")

@@ -116,7 +116,7 @@ def length(number: Token, unit_word: Token, what: Word) -> tuple[int, nodes.Unit
     if count == int(count) and 1 <= count <= most:
         return int(count), unit
     number.reading.problems.append(
-        codes.window_length(number.span, what=what, written=number.text, unit=unit, most=f"{most:_}")
+        codes.window_length(number.span, what=what, written=number.text, unit=Word(unit), most=f"{most:_}")
     )
     return 1, unit
 

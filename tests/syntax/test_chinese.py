@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from ruleengine.checking.expressions import Calendar, Last
 from ruleengine.checking.scope import split_window
+from ruleengine.diagnostics.render import render_json
 from ruleengine.source import Source
 from ruleengine.syntax import nodes
 from ruleengine.syntax.format import format_file, format_statement
@@ -148,3 +149,14 @@ def test_a_window_may_stand_before_a_label(name: str, window: object) -> None:
 def test_a_file_is_laid_out_in_its_own_language() -> None:
     assert format_file(read('标签 "A" when x > 1 且 y')) == '标签 "A" 当 x > 1 且 y\n'
     assert format_file(read('tag "A" when x > 1 且 y')) == 'tag "A" when x > 1 and y\n'
+
+
+def test_mistakes_in_chinese_rules_are_explained_in_chinese() -> None:
+    text = (ROOT / "tests/corpus/text/chinese-mistakes.md").read_text("utf-8")
+    problems = read(BLOCK.search(text)[1]).problems  # type: ignore[index]
+
+    shown = [said["message"] for said in render_json(problems, language="zh")]
+    foreign = {word for message in shown for word in re.findall(r"[a-z]{2,}", re.sub(r"`[^`]*`", "", message))}
+
+    assert len(shown) > 5
+    assert not foreign
