@@ -1,6 +1,6 @@
 """How a column of the data becomes one of the declared type, and which of its values cannot."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Literal
@@ -93,7 +93,7 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zones
                 return Conversion(column)
         case "date" | "timestamp":
             if base == "DATE" or base.startswith("TIMESTAMP"):
-                return _time(column, found, role, zones)
+                return replace(_time(column, found, role, zones), at_extremes=True)
         case _:
             raise AssertionError(f"no such column type: {declared}")
     return None

@@ -96,7 +96,7 @@ class DuckDB:
         Raises ProblemError where a number overflows, naming the metric, or where DuckDB cannot finish.
         """
         try:
-            program = emit(plan, self.clocks, self._known(plan))
+            program = emit(plan, self.clocks, self.known(plan))
             for statement in program.statements:
                 progress(statement.purpose)
                 self.connection.execute(statement.sql(pretty=False))
@@ -163,7 +163,7 @@ class DuckDB:
 
     # -- running ----------------------------------------------------------------------------------------
 
-    def _known(self, plan: Plan) -> dict[str, Known]:
+    def known(self, plan: Plan) -> dict[str, Known]:
         """What the statements of a plan can make use of."""
         texts: dict[str, dict[str, tuple[str, ...]]] = {}
         for source, column in wanted_texts(plan):

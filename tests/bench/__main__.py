@@ -1,59 +1,65 @@
-"""`make bench`: what a run costs, as ratios of things measured side by side in one go.
+"""`make bench`: what a run costs, in multiples of what cannot be done without.
 
-LB, the lower bound, is `select customer_id, sum(amount) … group by 1` over the same file. Every figure is the median of
-repetitions taken in turn with it, so that a machine that slows down slows both. Aims are printed, never asserted.
-SCALE=full is a million customers and twenty million orders; SCALE=0.1 a tenth of that.
+LB, the lower bound, is `select customer_id, sum(amount) … group by 1` over the same file on the same connection. Aims
+are printed beside the figures, and nothing fails for being slow.
+
+SCALE=full is a million customers with twenty million orders, SCALE=0.02 a fiftieth of that.
 """
 
 import os
-import resource
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import partial, reduce
 from pathlib import Path
 from shutil import rmtree
-from statistics import median
-from time import perf_counter
+
+import duckdb
 
 from ruleengine.checking.check import check
-from ruleengine.checking.ruleset import Ruleset, Tag
+from ruleengine.checking.ruleset import Rule, Ruleset, Tag
 from ruleengine.engines.duckdb import DuckDB, default_clocks
 from ruleengine.planning.plan import plan
 from ruleengine.schema import load
 from ruleengine.source import Source
 from ruleengine.sql.statements import emit
-from ruleengine.verbs.run import run
+from ruleengine.verbs.run import RunReport, run
 from tests.bench import hand
-from tests.bench.data import LAST_DAY, Shop, shop
-from tests.bench.rules import Rules, rules
+from tests.bench.data import CUSTOMERS, LAST_DAY, Shop, shop
+from tests.bench.measuring import Process, Stopwatch, Taken, Work, in_turn, mean, middle, take, take_command
+from tests.bench.rules import KINDS, MODEL, Rules, rules
 
 KEPT = Path("build/bench")
-SMALL = 0.1
-REPETITIONS = 5
-DAY = LAST_DAY - timedelta(days=1)
+SMALL = "0.1"
 RULES = 100
-TRIED_ALONE = 8
-"""Of so many rules one is run by itself, for one SQL per rule."""
+DAY = LAST_DAY - timedelta(days=1)
+ROUNDS = 5
+ALONE = 5
+"""Of so many rules one is also run by itself."""
+LATER_RUNS = 3
 
 
 def main() -> None:
-    scale = os.environ.get("SCALE", str(SMALL))
+    scale = os.environ.get("SCALE", SMALL)
     made = shop(1.0 if scale == "full" else float(scale), KEPT)
-    print(f"{made.customers:,} customers, {made.orders:,} orders, {RULES} rules; as of {DAY}\n")
+    print(f"{made.customers:,} customers, {made.orders:,} orders; LB = select customer_id, sum(amount) group by 1")
+    print(f"{'':58} {'by clock':>10} {'by CPU':>10}")
     folder = _folder(made, rules(RULES))
-    ruleset = _checked(rules(RULES))
-    with DuckDB(ruleset, load(folder).profile()) as engine:
-        bound = _compare(engine, ruleset, made, rules(RULES))
-        _rule_counts(engine, bound)
+    with DuckDB(_checked(rules(RULES).text), load(folder).profile()) as engine:
+        bound = _bound(engine.connection, made)
+        _compiled(engine, made, bound)
+        _kinds(engine, bound)
+        _more_rules(engine, bound)
     _whole_runs(folder, made)
-    _memory(folder)
     _front_end()
 
 
-def _line(what: str, figure: str, aim: str = "") -> None:
-    print(f"  {what:<58} {figure:>12}   {aim}", flush=True)
+def _heading(text: str) -> None:
+    print(f"\n{text}")
+
+
+def _line(what: str, found: Taken, aim: str = "", digits: int = 2) -> None:
+    clock, processors = (f"{each:,.{digits}f}" for each in (found.clock, found.processors))
+    print(f"  {what:<56} {clock:>10} {processors:>10}   {aim}".rstrip(), flush=True)
 
 
 def _folder(made: Shop, written: Rules) -> Path:
@@ -67,159 +73,163 @@ def _folder(made: Shop, written: Rules) -> Path:
     return folder
 
 
-def _checked(written: Rules) -> Ruleset:
-    found = check([Source("shop.rules", written.text)], "shop", "UTC")
+def _checked(text: str) -> Ruleset:
+    found = check([Source("shop.rules", text)], "shop", "UTC")
     assert found.ruleset is not None, [f"{problem.code.name} {problem.span}" for problem in found.problems]
     return found.ruleset
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    start = perf_counter()
-    work()
-    return perf_counter() - start
-
-
-def _in_turn(works: dict[str, Callable[[], object]], repetitions: int = REPETITIONS) -> dict[str, float]:
-    """Medians of several works, each done once in every round, after a round that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in works}
-    for repetition in range(repetitions + 1):
-        for name, work in works.items():
-            taken = _seconds(work)
-            if repetition:
-                seconds[name].append(taken)
-    return {name: median(taken) for name, taken in seconds.items()}
-
-
-def _lower_bound(engine: DuckDB, made: Shop) -> Callable[[], object]:
+def _bound(connection: duckdb.DuckDBPyConnection, made: Shop) -> Work:
     orders = f"read_parquet('{made.orders_file.absolute()}')"
     sql = f"CREATE OR REPLACE TEMP TABLE bound AS SELECT customer_id, sum(amount) FROM {orders} GROUP BY 1"
-    return lambda: engine.connection.execute(sql)
+    return partial(connection.execute, sql)
 
 
-def _compare(engine: DuckDB, ruleset: Ruleset, made: Shop, written: Rules) -> Callable[[], object]:
-    bound = _lower_bound(engine, made)
-    statements = [statement.sql(pretty=False) for statement in emit(plan(ruleset, DAY), engine.clocks).statements]
-    by_name = dict(zip(("customers", "metrics", "view", "assignments"), statements, strict=False))
+# -- SQL ------------------------------------------------------------------------------------------------------
 
-    def execute(*sql: str) -> Callable[[], object]:
-        return lambda: [engine.connection.execute(each) for each in sql]
 
-    by_hand = (hand.metrics(made, DAY), hand.assignments(written))
-    alone = [_alone(ruleset, tag) for tag in list(ruleset.tags.values())[::TRIED_ALONE]]
-    alone_sql = [s.sql(pretty=False) for each in alone for s in emit(plan(each, DAY), engine.clocks).statements]
-    figures = _in_turn(
-        {
-            "LB": bound,
-            "metrics": execute(by_name["customers"], by_name["metrics"], by_name["view"]),
-            "rules": execute(by_name["assignments"]),
-            "hand metrics": execute(by_hand[0]),
-            "hand rules": execute(by_hand[1]),
-        }
+def _compiled(engine: DuckDB, made: Shop, bound: Work) -> None:
+    """Metrics and rules as compiled, by hand, and rule by rule."""
+
+    def statements(ruleset: Ruleset) -> list[str]:
+        planned = plan(ruleset, DAY)
+        program = emit(planned, engine.clocks, engine.known(planned))
+        return [statement.sql(pretty=False) for statement in program.statements]
+
+    def execute(sql: list[str]) -> None:
+        for each in sql:
+            engine.connection.execute(each)
+
+    compiled = statements(engine.ruleset)
+    by_hand = [hand.metrics(made, DAY), hand.assignments(rules(RULES))]
+    _heading(f"SQL of 30 metrics and {RULES} rules")
+    found = in_turn(
+        bound,
+        {"metrics": partial(execute, compiled[:3]), "rules": partial(execute, compiled[3:])},
+        ROUNDS,
     )
-    execute(*statements)()
-    _same_answers(engine, written)
-    lower, together = figures["LB"], figures["metrics"] + figures["rules"]
-    by_hand_seconds = figures["hand metrics"] + figures["hand rules"]
-    print("Compiled SQL")
-    _line("metrics / LB", f"{figures['metrics'] / lower:.2f}")
-    _line("rules / LB", f"{figures['rules'] / lower:.2f}")
-    _line("compiled / SQL written by hand (the same answers)", f"{together / by_hand_seconds:.2f}", "aim: at most 1.1")
-    one_by_one = _in_turn({"LB": bound, "alone": execute(*alone_sql)}, 1)
-    each = one_by_one["alone"] / one_by_one["LB"] / len(alone)
+    _line("metrics / LB", found["metrics"])
+    _line("rules / LB", found["rules"])
     _line(
-        f"one SQL per rule / compiled ({len(alone)} of {RULES} tried)",
-        f"{each * RULES * lower / together:.1f}",
-        "aim: at least 15",
+        "compiled / written by hand, to the same answers",
+        in_turn(partial(execute, by_hand), {"": partial(execute, compiled)}, ROUNDS)[""],
+        "aim: at most 1.1",
     )
-    return bound
+    differing = [count for (count,) in engine.connection.execute(hand.differences(rules(RULES))).fetchall()]
+    if any(differing):
+        print(f"  NOT the same: {differing[0]} customers differ in values, {differing[1]} in answers")
+    chosen = engine.ruleset.order[::ALONE]
+    alone = [sql for rule in chosen for sql in statements(_alone(engine.ruleset, rule))]
+    several = in_turn(partial(execute, compiled), {"": partial(execute, alone)}, 1)[""]
+    each = RULES / len(chosen)
+    _line(
+        f"each rule by itself / all at once ({len(chosen)} tried)",
+        several.times(each),
+        "aim: at least 15",
+        1,
+    )
 
 
-def _alone(ruleset: Ruleset, tag: Tag) -> Ruleset:
-    return replace(ruleset, tags={tag.name: tag}, ladders={}, order=(tag,))
+def _alone(ruleset: Ruleset, rule: Rule) -> Ruleset:
+    if isinstance(rule, Tag):
+        return replace(ruleset, tags={rule.name: rule}, ladders={}, order=(rule,))
+    return replace(ruleset, tags={}, ladders={rule.name: rule}, order=(rule,))
 
 
-def _same_answers(engine: DuckDB, written: Rules) -> None:
-    """What is written by hand must say the same, or the comparison means nothing."""
-    words = [f"w{word}" for word in range(-(-len(written.tags) // hand.TAGS_PER_WORD))]
-    columns = ", ".join(["customer", *words, *(f"l{index}" for index in range(len(written.ladders)))])
-    differing = engine.connection.execute(
-        f"SELECT count(*) FROM (SELECT {columns} FROM result_assignments EXCEPT SELECT {columns} FROM hand_assignments)"
-    ).fetchone()
-    if differing != (0,):
-        print(f"  (the SQL by hand answers differently for {differing} customers)")
+def _kinds(engine: DuckDB, bound: Work) -> None:
+    """What a metric costs that is all a ruleset reads."""
+    _heading("A ruleset that reads one metric only, computed / LB")
+    works: dict[str, Work] = {}
+    for metric in KINDS:
+        ruleset = _checked(f'{MODEL}\nmetric read = {metric}\ntag "reads" when read is known\n')
+        works[metric] = partial(engine.run, plan(ruleset, DAY))
+    for metric, found in in_turn(bound, works, 2).items():
+        _line(metric, found)
 
 
-def _rule_counts(engine: DuckDB, bound: Callable[[], object]) -> None:
-    works: dict[str, Callable[[], object]] = {"LB": bound}
-    for count in (10, 100, 1000):
-        planned = plan(_checked(rules(count)), DAY)
-        works[f"{count:,} rules"] = lambda planned=planned: engine.run(planned)  # type: ignore[misc]
-    figures = _in_turn(works, 2)
-    print("\nCompiling and computing, with what is left out counted")
-    for name, seconds in figures.items():
-        if name != "LB":
-            _line(f"{name} / LB", f"{seconds / figures['LB']:.2f}")
+def _more_rules(engine: DuckDB, bound: Work) -> None:
+    _heading("Compiled and computed, with what is left out counted / LB")
+    works = {
+        f"{count:,} rules": partial(engine.run, plan(_checked(rules(count).text), DAY)) for count in (10, 100, 1000)
+    }
+    for name, found in in_turn(bound, works, 2).items():
+        _line(name, found)
+
+
+# -- whole runs -----------------------------------------------------------------------------------------------
 
 
 def _whole_runs(folder: Path, made: Shop) -> None:
-    """Runs through the verb, as the command line does them: the first publication, then days that change little."""
-    import duckdb
-
-    orders = f"read_parquet('{made.orders_file.absolute()}')"
-
-    def bound() -> float:
-        with duckdb.connect() as connection:
-            sql = f"CREATE TEMP TABLE bound AS SELECT customer_id, sum(amount) FROM {orders} GROUP BY 1"
-            return _seconds(lambda: connection.execute(sql))
-
-    bound()
-    lower = [bound()]
-    start = perf_counter()
-    run(folder, "default", as_of=DAY - timedelta(days=3), actor="bench")
-    first = perf_counter() - start
-    later, shares, phases = [], [], {}
-    for back in (2, 1, 0):
-        lower.append(bound())
-        start = perf_counter()
-        report = run(folder, "default", as_of=DAY - timedelta(days=back), actor="bench")
-        later.append(perf_counter() - start)
-        assert report.movement is not None
-        held = sum(report.counts.tags.values()) + made.customers * 4
-        shares.append(report.movement.rows / held)
-        phases = {phase.name: phase.seconds for phase in report.phases}
-    middle = median(lower)
-    print("\nWhole runs: check, read, compute, compare, publish")
-    _line("first publication / LB", f"{first / middle:.1f}")
-    _line(
-        f"a day later ({median(shares):.1%} of the assignments change) / LB",
-        f"{median(later) / middle:.1f}",
-        "aim: at most 7",
-    )
-    for name, seconds in phases.items():
-        _line(f"    of it {name}", f"{seconds / middle:.2f}")
+    """The verb, as the command line calls it: the first publication, then days that change little."""
+    first_day = DAY - timedelta(days=LATER_RUNS)
+    later: list[Taken] = []
+    parts: dict[str, list[Taken]] = {}
+    shares = []
+    with duckdb.connect() as connection:
+        bound = _bound(connection, made)
+        bound()
+        lower = middle([take(bound) for _ in range(3)])
+        first = _run_alone(folder, first_day)
+        first_run = first.taken.over(mean(lower, take(bound)))
+        for number in range(1, LATER_RUNS + 1):
+            before, watch = take(bound), Stopwatch()
+            report = run(folder, "default", as_of=first_day + timedelta(number), actor="bench", progress=watch)
+            taken, lower = watch.parts(), mean(before, take(bound))
+            later.append(reduce(_sum, taken.values()).over(lower))
+            for name, part in taken.items():
+                parts.setdefault(name, []).append(part.over(lower))
+            shares.append(_share(report))
+        last = _run_alone(folder, DAY + timedelta(days=1))
+    _heading("Whole runs: check, read, compute, compare, publish / LB")
+    _line("the first publication, in a process of its own", first_run, digits=1)
+    _line(f"a day later, {sum(shares) / len(shares):.1%} of the assignments changing", middle(later), "aim: at most 7")
+    for name, several in parts.items():
+        _line(f"    {name[0].lower()}{name[1:50]}", middle(several))
+    if made.customers < CUSTOMERS:
+        print("  (so few orders take less than what every run has to do once; SCALE=full shows the work)")
+    _heading("Most memory of a process, in MiB")
+    print(f"  {'the first publication':<56} {first.mebibytes:>10,.0f}")
+    print(f"  {'a day later':<56} {last.mebibytes:>10,.0f}")
 
 
-def _memory(folder: Path) -> None:
-    command = [str(Path(sys.executable).with_name("ruleengine")), "run", str(folder), "--as-of", str(LAST_DAY)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print("\nPeak memory of a run")
-    _line("MiB", f"{peak:,.0f}")
+def _run_alone(folder: Path, day: date) -> Process:
+    command = "import sys; from ruleengine.cli import main; sys.exit(main())"
+    return take_command("-c", command, "run", str(folder), "--as-of", str(day), "--actor", "bench")
+
+
+def _sum(one: Taken, other: Taken) -> Taken:
+    return Taken(one.clock + other.clock, one.processors + other.processors)
+
+
+def _share(report: RunReport) -> float:
+    """How many of the assignments are new or gone."""
+    assert report.movement is not None
+    ladders = (*report.counts.tiers.values(), *report.counts.classes.values())
+    held = sum(report.counts.tags.values()) + sum(sum(levels.values()) for levels in ladders)
+    return report.movement.rows / held
+
+
+# -- before any data ------------------------------------------------------------------------------------------
 
 
 def _front_end() -> None:
-    written = rules(1000)
-    print("\nA thousand rules, before any data")
-    found: list[Ruleset] = []
-    checking = _in_turn({"": lambda: found.append(_checked(written))}, 3)[""]
-    _line("parsed and checked, seconds", f"{checking:.2f}", "aim: at most 3")
-    ruleset = found[-1]
+    """A thousand rules, in this process and in a new one."""
+    text = rules(1000).text
+    file = KEPT / "thousand.rules"
+    file.write_text(text)
+    _heading("A thousand rules before any data, in seconds")
+    ruleset = _checked(text)
+    _line("parsed and checked", middle([take(lambda: _checked(text)) for _ in range(3)]), "aim: at most 3")
 
     def compile_all() -> None:
         for statement in emit(plan(ruleset, DAY), default_clocks(ruleset)).statements:
             statement.sql(pretty=False)
 
-    _line("planned and compiled to SQL, seconds", f"{_in_turn({'': compile_all}, 3)['']:.2f}")
+    _line("planned and compiled to SQL", middle([take(compile_all) for _ in range(3)]))
+    checking = f"from tests.bench.__main__ import _checked; _checked(open({str(file)!r}).read())"
+    importing = "import tests.bench.__main__"
+    _line("parsed and checked by a new process", take_command("-c", checking).taken)
+    _line("a new process that does nothing but import", take_command("-c", importing).taken)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ CUSTOMERS = 1_000_000
 ORDERS = 20_000_000
 FIRST_DAY = date(2023, 7, 1)
 LAST_DAY = date(2026, 6, 30)
+CHANNELS = ("app", "phone", "store", "web")
+CATEGORIES = tuple(f"c{number:02}" for number in range(24))
 FORM = 1
 """Raised whenever other data would be made for the same size."""
 

@@ -37,6 +37,26 @@ READ = (
 """The metrics that a hundred rules read: thirty."""
 
 
+KINDS = (
+    "count(orders) during last 30 days",
+    "sum(orders.amount) during last 12 months",
+    "sum(orders.amount)",
+    "average(orders.amount)",
+    "max(orders.amount)",
+    "latest(orders)",
+    "latest(orders.channel)",
+    "latest(orders.amount)",
+    "count(distinct orders.category)",
+    "count(distinct orders.amount)",
+    "most_frequent(orders.category)",
+    "median(orders.amount)",
+    "active_days(orders)",
+    "longest_gap_days(orders)",
+    "quintile(sum(orders.amount) among count(orders) > 0)",
+)
+"""A metric of each kind that has a way of its own to be computed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tag:
     name: str
@@ -156,10 +176,10 @@ def _round(start: int) -> Iterator[tuple[str, str | None, str | None, str]]:
         f"returned_12m > {(1 + k % 60) / 100} AND returns >= {1 + k % 3} AND returns_90d <= {k % 5}",
     )
     yield (
-        f'last_channel = "app" and online_90d > {k % 6}',
-        f"in_store_12m > {10 + k}",
+        f"online_12m > {2 + k % 6} or online_90d > {1 + k % 4}",
+        'last_channel is known and last_channel = "phone"',
         None,
-        f"last_channel = 'app' AND online_90d > {k % 6} AND NOT in_store_12m > {10 + k}",
+        f"(online_12m > {2 + k % 6} OR online_90d > {1 + k % 4}) AND coalesce(last_channel <> 'phone', true)",
     )
     yield (
         f'country in ("DE", "FR") and monetary_180d between {spent} and {4 * spent}',
@@ -168,10 +188,10 @@ def _round(start: int) -> Iterator[tuple[str, str | None, str | None, str]]:
         f"country IN ('DE', 'FR') AND monetary_180d BETWEEN {spent} AND {4 * spent}",
     )
     yield (
-        f"days since birthday > {7300 + 90 * k} and frequency_7d >= {1 + k % 3}",
+        f"days since birthday > {7300 + 90 * k} and frequency_12m + frequency_7d >= {2 + k % 6}",
+        f"in_store_12m > {10 + k}",
         None,
-        None,
-        f"age > {7300 + 90 * k} AND frequency_7d >= {1 + k % 3}",
+        f"age > {7300 + 90 * k} AND frequency_12m + frequency_7d >= {2 + k % 6} AND NOT in_store_12m > {10 + k}",
     )
     yield (
         f"categories_12m >= {2 + k % 14} and largest_12m > {30 + 5 * k}",

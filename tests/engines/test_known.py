@@ -75,7 +75,7 @@ def answers(engine: DuckDB, known: dict[str, Known]) -> list[Any]:
 
 
 def known_of(engine: DuckDB) -> Known:
-    return engine._known(plan(engine.ruleset, AS_OF))["orders"]
+    return engine.known(plan(engine.ruleset, AS_OF))["orders"]
 
 
 @pytest.mark.parametrize(
