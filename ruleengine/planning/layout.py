@@ -2,12 +2,15 @@
 
 `result_values` has one row per customer: `customer`, then one column per value that a published rule reads.
 `result_assignments` has one row per customer: `customer`, then `w0, w1, …` (BIGINT words of 60 tags each) and
-`l0, l1, …` (SMALLINT, one per ladder: 0 for no value, else 1 + the index into its values). Drafts are in neither.
+`l0, l1, …` (SMALLINT, one per ladder: 0 for no value, else 1 + the index into its values), then what the next run
+has to remember (see `memory`). Drafts are in neither.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from ruleengine.planning.memory import Memory
 from ruleengine.types import ColumnType, Type
 
 TAGS_PER_WORD = 60
@@ -32,6 +35,8 @@ class TagSlot:
     reads: tuple[str, ...]
     """The columns of `result_values` that the rule reads, those that fill its reason included."""
     rule_hash: str
+    formerly: tuple[str, ...] = ()
+    """Names that it had before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,8 @@ class LadderSlot:
     values: tuple[str, ...]
     reads: tuple[str, ...]
     rule_hash: str
+    formerly: Mapping[str, str] = field(default_factory=dict)
+    """Values that were called something else before: the former name → the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,7 @@ class Layout:
     values: tuple[ValueColumn, ...]
     tags: tuple[TagSlot, ...]
     ladders: tuple[LadderSlot, ...]
+    memory: Memory = field(default_factory=Memory)
 
     @property
     def words(self) -> int:
