@@ -89,15 +89,20 @@ def _note_format(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
-report_format = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="Of what is reported.",
-    is_eager=True,
-    callback=_note_format,
-)
+def formats(*names: str) -> Callable[[Function], Function]:
+    """`--format`, of which the first name is the default."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(names),
+        default=names[0],
+        help="Of what is reported.",
+        is_eager=True,
+        callback=_note_format,
+    )
+
+
+report_format = formats("text", "json")
 profile = click.option("--profile", default="default", metavar="NAME", help="A profile of ruleset.toml.")
 as_of = click.option("--as-of", type=Day(), metavar="DATE", help="The run's date; default: today.")
 actor = click.option("--actor", metavar="NAME", help="Who does this, if not RULEENGINE_ACTOR.")

@@ -32,7 +32,7 @@ def program(debug: bool, lang: str | None) -> None:
 @arguments.ruleset
 @click.option("--profile", metavar="NAME", help="Whose data to look for texts in; default: default, if there is one.")
 @click.option("--no-proofs", is_flag=True, help="Do not look for rules that never apply or repeat others.")
-@arguments.report_format
+@arguments.formats("text", "json", "github", "sarif")
 @click.pass_context
 def check(ctx: click.Context, ruleset: Path, profile: str | None, no_proofs: bool, form: str) -> None:
     """Find what is wrong with the rules, all of it at once."""
@@ -40,12 +40,17 @@ def check(ctx: click.Context, ruleset: Path, profile: str | None, no_proofs: boo
     from ruleengine.verbs.check import check
 
     checked = check(ruleset, profile, proofs=not no_proofs)
-    if form == "json":
-        print_json({**as_json(checked), "problems": shared.shown_as_json(checked.problems)})
-    else:
-        if checked.problems:
-            click.echo(shared.shown_as_text(checked.problems, shared.coloured(ctx)) + "\n")
-        click.echo(checks.check(checked, terminal.of_stream()))
+    match form:
+        case "json":
+            print_json({**as_json(checked), "problems": shared.shown_as_json(checked.problems)})
+        case "sarif":
+            print_json(shared.shown_as_sarif(checked.problems))
+        case _:
+            if checked.problems and form == "github":
+                click.echo(shared.shown_to_github(checked.problems), nl=False)
+            elif checked.problems:
+                click.echo(shared.shown_as_text(checked.problems, shared.coloured(ctx)) + "\n")
+            click.echo(checks.check(checked, terminal.of_stream()))
     ctx.exit(PROBLEMS if checked.errors else GOOD)
 
 

@@ -88,10 +88,15 @@ class Program(click.Group):
 
 def fail(ctx: click.Context, error: ProblemError) -> NoReturn:
     """Tell the problems in the format that was asked for, and exit."""
-    if ctx.meta.get("ruleengine.format") == "json":
-        print_json({"problems": shown_as_json(error.problems)})
-    else:
-        click.echo(shown_as_text(error.problems, coloured(ctx, sys.stderr)), err=True)
+    match ctx.meta.get("ruleengine.format"):
+        case "json":
+            print_json({"problems": shown_as_json(error.problems)})
+        case "github":
+            click.echo(shown_to_github(error.problems), nl=False)
+        case "sarif":
+            print_json(shown_as_sarif(error.problems))
+        case _:
+            click.echo(shown_as_text(error.problems, coloured(ctx, sys.stderr)), err=True)
     ctx.exit(exit_code(error))
 
 
@@ -110,6 +115,18 @@ def shown_as_json(problems: Sequence[Problem]) -> Any:
     from ruleengine.diagnostics.render import render_json
 
     return render_json(problems, language=_language(problems))
+
+
+def shown_to_github(problems: Sequence[Problem]) -> str:
+    from ruleengine.diagnostics.annotations import render_github
+
+    return render_github(problems, language=_language(problems))
+
+
+def shown_as_sarif(problems: Sequence[Problem]) -> Any:
+    from ruleengine.diagnostics.annotations import render_sarif
+
+    return render_sarif(problems, language=_language(problems))
 
 
 def _language(problems: Sequence[Problem]) -> str:
