@@ -63,10 +63,10 @@ class Repository:
         assert answer.returncode == code, f"{script}\n{answer.stdout}{answer.stderr}"
         return answer
 
-    def write(self, *change: str) -> None:
+    def write(self, old: str, new: str) -> None:
         text = self.rules.read_text("utf-8")
-        assert change[0] in text
-        self.rules.write_text(text.replace(*change), "utf-8")
+        assert old in text
+        self.rules.write_text(text.replace(old, new), "utf-8")
 
     def hook(self, script: str) -> None:
         file = self.folder / ".git" / "hooks" / "pre-commit"
