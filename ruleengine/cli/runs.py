@@ -7,7 +7,8 @@ from pathlib import Path
 from ruleengine.cli.guards import checks
 from ruleengine.cli.terminal import Terminal, counted, plain
 from ruleengine.cli.versions import HASH, movement, sizes
-from ruleengine.verbs.run import LeftOut, RunReport
+from ruleengine.verbs.computing import LeftOut
+from ruleengine.verbs.run import RunReport
 
 
 def run(report: RunReport, ruleset: Path, terminal: Terminal) -> Iterator[str]:

@@ -22,7 +22,7 @@ from ruleengine.checking.guards import (
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.engines.duckdb import Tally
 from ruleengine.planning.windows import days_of
-from ruleengine.store.records import Counts, Delta, Json
+from ruleengine.store.records import Counts, Delta, Json, Preview
 from ruleengine.verbs.shapes import as_json
 
 Outcome = Literal["passed", "warned", "failed"]
@@ -57,10 +57,10 @@ def of_sources(tallies: Sequence[Tally], as_of: date) -> tuple[CheckResult, ...]
     return tuple(_of_source(tally, as_of) for tally in tallies)
 
 
-def of_answers(ruleset: Ruleset, delta: Delta) -> tuple[CheckResult, ...]:
-    """What the checks of the answers say of a run that is staged."""
+def of_answers(ruleset: Ruleset, compared: Delta | Preview) -> tuple[CheckResult, ...]:
+    """What the checks of the answers say of what would be published."""
     return tuple(
-        _of_answer(check, delta)
+        _of_answer(check, compared)
         for check in ruleset.checks
         if isinstance(check, CoversCheck | ChangesCheck | MovesCheck)
     )
@@ -138,24 +138,24 @@ def _oldest(check: FreshCheck, as_of: date) -> date:
     return date.fromordinal(max(1, first.toordinal() - 1)) if first is not None else date.min
 
 
-def _of_answer(check: AnswerCheck, delta: Delta) -> CheckResult:
+def _of_answer(check: AnswerCheck, compared: Delta | Preview) -> CheckResult:
     match check:
         case CoversCheck(low=low, high=high):
-            customers, covered = delta.counts.customers, _covered(check, delta.counts)
+            customers, covered = compared.counts.customers, _covered(check, compared.counts)
             passed = customers > 0 and Fraction(low) * customers <= covered <= Fraction(high) * customers
             return _result(check, "after", passed, covered, customers, None if customers else "there is no customer")
         case ChangesCheck() | MovesCheck():
             pass
         case _:
             assert_never(check)
-    if delta.base is None:
+    if compared.base is None:
         return _result(check, "after", True, None, None, "there is no version to compare with yet")
-    ladders = delta.base.counts.tiers if check.kind == "tier" else delta.base.counts.classes
+    ladders = compared.base.counts.tiers if check.kind == "tier" else compared.base.counts.classes
     if check.name not in ladders:
-        note = f"version {delta.base.number} has no {check.kind} {check.name} to compare with"
+        note = f"version {compared.base.number} has no {check.kind} {check.name} to compare with"
         return _result(check, "after", True, None, None, note)
-    moves = [move for move in delta.moves if (move.kind, move.name) == (check.kind, check.name)]
-    stayed = delta.stayed
+    moves = [move for move in compared.moves if (move.kind, move.name) == (check.kind, check.name)]
+    stayed = compared.stayed
     if isinstance(check, MovesCheck):
         moved = sum(move.customers for move in moves if (move.old, move.new) == (check.old, check.new))
         return _result(check, "after", moved == 0, moved, stayed, None)

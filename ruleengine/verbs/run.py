@@ -1,11 +1,9 @@
 """One run: rules and data in; a published version, a held run or a failed one out."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,44 +14,18 @@ from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.messages import wording
 from ruleengine.diagnostics.problem import Problem, ProblemError
-from ruleengine.engines.duckdb import DuckDB, Tally
-from ruleengine.engines.engine import DraftCount, Findings
-from ruleengine.engines.interruption import interruptible
-from ruleengine.planning.plan import plan
+from ruleengine.engines.engine import DraftCount
 from ruleengine.schema import Profile
 from ruleengine.store.records import Counts, Delta, Identity, Json, Movement, Run, RunHeader, Version
 from ruleengine.store.store import Store, Writer
 from ruleengine.verbs import guards, opening, published
 from ruleengine.verbs.checkout import checkout
+from ruleengine.verbs.computing import Clock, Computed, LeftOut, Phase, computed, not_usable
 from ruleengine.verbs.fingerprint import Fingerprint, take
 from ruleengine.verbs.guards import CheckResult
-from ruleengine.verbs.outcome import NotUsableError
 from ruleengine.verbs.shapes import as_json
 
-HELD_ABOVE = Decimal("0.01")
-"""The share of orphan events, or of customers vanished since the last version, that holds a run."""
-
 Outcome = Literal["published", "detached", "unchanged", "held"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """Events of one source up to the run's date, and how many of them it did not use."""
-
-    source: str
-    events: int
-    without_customer: int
-    of_unknown_customers: int
-    """Whose customer the entity does not hold."""
-    without_time: int
-    unknown_filters: Mapping[str, int]
-    """By filter, as written: those for which it could not be said whether they count."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    name: str
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +70,7 @@ def run(
 ) -> RunReport:
     """Check, compute, compare and publish, or hold; ProblemError where it cannot, and then nothing changes."""
     name = settings.actor(actor)
-    clock = _Clock(progress)
+    clock = Clock(progress)
     with clock.phase("checking"):
         opened = opening.opened(path, parameters)
     manifest, ruleset = opened.manifest, opened.ruleset
@@ -130,7 +102,7 @@ class _Job:
     partial: bool
     parameters: Mapping[str, str]
     """The texts of `--set`."""
-    clock: "_Clock"
+    clock: Clock
     warnings: list[Problem]
 
     def do(self, store: Store, writer: Writer) -> RunReport:
@@ -140,43 +112,24 @@ class _Job:
                 data = self._fingerprint()
         except (ProblemError, OSError) as error:
             with _recorded(writer, writer.begin(header)):
-                raise _not_usable(error) from error
+                raise not_usable(error) from error
         header = replace(header, fingerprint=data.hash)
         if (current := writer.same_as_current(header)) is not None:
             return self._unchanged(header, current, published.ordered(store, current))
         begun = writer.begin(header)
         with _recorded(writer, begun):
-            try:
-                with self.clock.phase("checking the data"):
-                    engine = DuckDB(self.ruleset, self.profile, writable=store.directories)
-            except (ProblemError, OSError) as error:
-                raise _not_usable(error) from error
-            with engine, interruptible(engine.connection):
-                self.warnings.extend(self._located(engine.problems))
-                work = plan(self.ruleset, self.day)
-                try:
-                    tallies: tuple[Tally, ...] = ()
-                    if self.ruleset.checks:
-                        with self.clock.phase("asking the checks"):
-                            tallies = engine.examine(work, self.clock.progress)
-                    with self.clock.phase("computing"):
-                        findings = engine.run(work, self.clock.progress)
-                except ProblemError as error:
-                    raise NotUsableError(*self._located(error.problems)) from error
+            with computed(self.ruleset, self.profile, self.day, self.clock, store.directories) as found:
+                self.warnings.extend(found.warnings)
                 data.refuse_changes()
                 with self.clock.phase("comparing"):
-                    delta = writer.stage(begun, engine.connection, work.layout)
-            checks = (*guards.of_sources(tallies, self.day), *guards.of_answers(self.ruleset, delta))
-            report = self._report(header, delta, findings, checks)
+                    delta = writer.stage(begun, found.connection, found.layout)
+            report = self._report(header, delta, found)
             if report.reasons:
                 writer.hold(delta, report.reasons, report=self._kept(report))
                 return replace(report, phases=tuple(self.clock.phases))
             with self.clock.phase("publishing"):
                 version = writer.publish(delta, report=self._kept(report))
             return replace(report, version=version.number, phases=tuple(self.clock.phases))
-
-    def _located(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
-        return opening.located(problems, self.profile.directory)
 
     def _header(self) -> RunHeader:
         directory = self.profile.directory
@@ -222,11 +175,9 @@ class _Job:
             phases=tuple(self.clock.phases),
         )
 
-    def _report(
-        self, header: RunHeader, delta: Delta, findings: Findings, checks: tuple[CheckResult, ...]
-    ) -> RunReport:
-        limited = guards.limited(self.ruleset)
-        reasons = (*guards.reasons(checks), *_reasons(delta, findings, limited))
+    def _report(self, header: RunHeader, delta: Delta, found: Computed) -> RunReport:
+        checks = found.checks(delta)
+        reasons = found.reasons(delta, checks)
         return RunReport(
             ruleset=self.ruleset.name,
             profile=self.profile.name,
@@ -240,19 +191,9 @@ class _Job:
             fingerprint=header.fingerprint,
             counts=published.in_order(delta.counts, self._order()),
             movement=delta.movement,
-            left_out=tuple(
-                LeftOut(
-                    source=found.source,
-                    events=found.events,
-                    without_customer=found.without_customer,
-                    of_unknown_customers=found.of_unknown_customers,
-                    without_time=found.without_time,
-                    unknown_filters=dict(found.unknown_filters),
-                )
-                for found in findings.sources
-            ),
-            drafts=findings.drafts,
-            unknown_classes=dict(findings.unknown_classes),
+            left_out=found.left_out,
+            drafts=found.findings.drafts,
+            unknown_classes=dict(found.findings.unknown_classes),
             checks=checks,
             reasons=reasons,
             warnings=tuple(self.warnings),
@@ -282,29 +223,6 @@ class _Job:
         }
 
 
-def _reasons(delta: Delta, findings: Findings, limited: frozenset[str]) -> Iterator[str]:
-    """Why a run is not published without somebody's saying so, whatever its checks say.
-
-    `limited` are the sources for which a check says how many events may be of customers that are not there.
-    """
-    for found in findings.sources:
-        orphans = found.of_unknown_customers
-        if found.source not in limited and orphans > found.events * HELD_ABOVE:
-            yield f"{_share(orphans, found.events)} {found.source} are of customers that are not there"
-    if delta.movement.vanished > delta.before * HELD_ABOVE:
-        yield f"{_share(delta.movement.vanished, delta.before)} customers of the last version are gone"
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part:,} of {whole:,} ({100 * part / whole:.1f}%)"
-
-
-def _not_usable(error: ProblemError | OSError) -> ProblemError:
-    if isinstance(error, ProblemError):
-        return NotUsableError(*error.problems)
-    return NotUsableError(codes.file_unreadable(None, path=str(error.filename), reason=error.strerror or str(error)))
-
-
 @contextmanager
 def _recorded(writer: Writer, run: Run) -> Iterator[None]:
     """Whatever goes wrong within is kept with the run as why it failed."""
@@ -313,18 +231,3 @@ def _recorded(writer: Writer, run: Run) -> Iterator[None]:
     except ProblemError as error:
         writer.fail(run, "; ".join(wording(problem).message for problem in error.problems))
         raise
-
-
-@dataclass(slots=True)
-class _Clock:
-    """What a run is doing, and how long each phase of it took."""
-
-    progress: Callable[[str], None]
-    phases: list[Phase] = field(default_factory=list)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        self.progress(name)
-        start = time.perf_counter()
-        yield
-        self.phases.append(Phase(name=name, seconds=round(time.perf_counter() - start, 3)))

@@ -1,0 +1,154 @@
+"""What a run and a plan have in common: every customer computed on a day, and what is to be said of it."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+
+from ruleengine.checking.ruleset import Ruleset
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Problem, ProblemError
+from ruleengine.engines.duckdb import DuckDB, Tally
+from ruleengine.engines.engine import Findings
+from ruleengine.engines.interruption import interruptible
+from ruleengine.planning.layout import Layout
+from ruleengine.planning.plan import plan
+from ruleengine.schema import Profile
+from ruleengine.store.records import Delta, Preview
+from ruleengine.verbs import guards, opening
+from ruleengine.verbs.guards import CheckResult
+from ruleengine.verbs.outcome import NotUsableError
+
+HELD_ABOVE = Decimal("0.01")
+"""The share of orphan events, or of customers vanished since the last version, that holds a run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Events of one source up to the run's date, and how many of them it did not use."""
+
+    source: str
+    events: int
+    without_customer: int
+    of_unknown_customers: int
+    """Whose customer the entity does not hold."""
+    without_time: int
+    unknown_filters: Mapping[str, int]
+    """By filter, as written: those for which it could not be said whether they count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    name: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class Clock:
+    """What is being done, and how long each phase of it took."""
+
+    progress: Callable[[str], None]
+    phases: list[Phase] = field(default_factory=list)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        self.progress(name)
+        start = time.perf_counter()
+        yield
+        self.phases.append(Phase(name=name, seconds=round(time.perf_counter() - start, 3)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """The result tables of `layout`, on a connection that is open as long as `computed` is."""
+
+    ruleset: Ruleset
+    as_of: date
+    connection: duckdb.DuckDBPyConnection
+    layout: Layout
+    findings: Findings
+    warnings: tuple[Problem, ...]
+    _tallies: tuple[Tally, ...]
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        return tuple(
+            LeftOut(
+                source=found.source,
+                events=found.events,
+                without_customer=found.without_customer,
+                of_unknown_customers=found.of_unknown_customers,
+                without_time=found.without_time,
+                unknown_filters=dict(found.unknown_filters),
+            )
+            for found in self.findings.sources
+        )
+
+    def checks(self, compared: Delta | Preview) -> tuple[CheckResult, ...]:
+        """Those of the data, then those of the answers, beside what these are compared with."""
+        return (*guards.of_sources(self._tallies, self.as_of), *guards.of_answers(self.ruleset, compared))
+
+    def reasons(self, compared: Delta | Preview, checks: Sequence[CheckResult]) -> tuple[str, ...]:
+        """Why it is not to be published without somebody's saying so."""
+        return (*guards.reasons(checks), *self._shares(compared))
+
+    def _shares(self, compared: Delta | Preview) -> Iterator[str]:
+        # Where a check says how many events may be of customers that are not there, its share counts.
+        limited = guards.limited(self.ruleset)
+        for found in self.findings.sources:
+            orphans = found.of_unknown_customers
+            if found.source not in limited and orphans > found.events * HELD_ABOVE:
+                yield f"{_share(orphans, found.events)} {found.source} are of customers that are not there"
+        vanished = compared.movement.vanished
+        if vanished > compared.before * HELD_ABOVE:
+            yield f"{_share(vanished, compared.before)} customers of the last version are gone"
+
+
+@contextmanager
+def computed(
+    ruleset: Ruleset, profile: Profile, as_of: date, clock: Clock, writable: Sequence[Path]
+) -> Iterator[Computed]:
+    """Compute every customer on a day; NotUsableError where the data does not fit, or a number overflows.
+
+    `writable` are the folders into which results may be written.
+    """
+    try:
+        with clock.phase("checking the data"):
+            engine = DuckDB(ruleset, profile, writable=writable)
+    except (ProblemError, OSError) as error:
+        raise not_usable(error) from error
+    with engine, interruptible(engine.connection):
+        work = plan(ruleset, as_of)
+        try:
+            tallies: tuple[Tally, ...] = ()
+            if ruleset.checks:
+                with clock.phase("asking the checks"):
+                    tallies = engine.examine(work, clock.progress)
+            with clock.phase("computing"):
+                findings = engine.run(work, clock.progress)
+        except ProblemError as error:
+            raise NotUsableError(*opening.located(error.problems, profile.directory)) from error
+        yield Computed(
+            ruleset=ruleset,
+            as_of=as_of,
+            connection=engine.connection,
+            layout=work.layout,
+            findings=findings,
+            warnings=opening.located(engine.problems, profile.directory),
+            _tallies=tallies,
+        )
+
+
+def not_usable(error: ProblemError | OSError) -> ProblemError:
+    if isinstance(error, ProblemError):
+        return NotUsableError(*error.problems)
+    return NotUsableError(codes.file_unreadable(None, path=str(error.filename), reason=error.strerror or str(error)))
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,} ({100 * part / whole:.1f}%)"
