@@ -36,6 +36,7 @@ from ruleengine.planning.plan import Plan, plan
 from ruleengine.schema import Profile
 from ruleengine.schema import parse as parse_manifest
 from ruleengine.source import Source
+from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.statements import emit
 from ruleengine.types import BOOLEAN, Type, Value
 from ruleengine.verbs.explain import _filled as filled
@@ -206,7 +207,7 @@ def _manifest(page: "Page") -> str:
 def _sql(page: "Page", name: str | None) -> str:
     ruleset = _checked(page, Problems(), shown=False)
     assert ruleset is not None
-    statements = emit(plan(ruleset, _as_of(page)), default_clocks(ruleset)).statements
+    statements = emit(plan(ruleset, _as_of(page)), DUCKDB, default_clocks(ruleset)).statements
     return "\n".join(f"-- {each.purpose}\n{each.sql()};\n" for each in statements if name in (None, each.name))
 
 

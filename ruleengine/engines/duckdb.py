@@ -21,7 +21,7 @@ from ruleengine.engines.engine import DraftCount, Findings, SourceCounts
 from ruleengine.engines.interruption import interruptible
 from ruleengine.planning.plan import Plan, plan
 from ruleengine.schema import Profile
-from ruleengine.sql.duckdb import MACROS
+from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.guards import GuardQuery, Guards
 from ruleengine.sql.known import MOST_TEXTS, Known, wanted_texts
 from ruleengine.sql.scans import Clock, Scans, source_relation
@@ -96,7 +96,7 @@ class DuckDB:
         Raises ProblemError where a number overflows, naming the metric, or where DuckDB cannot finish.
         """
         try:
-            program = emit(plan, self.clocks, self.known(plan))
+            program = emit(plan, DUCKDB, self.clocks, self.known(plan))
             for statement in program.statements:
                 progress(statement.purpose)
                 self.connection.execute(statement.sql(pretty=False))
@@ -113,7 +113,7 @@ class DuckDB:
         Raises ProblemError where a number overflows, naming the check, or where DuckDB cannot finish.
         """
         tallies = []
-        for query in Guards(plan, Scans(plan, self.clocks)).queries():
+        for query in Guards(plan, Scans(plan, DUCKDB, self.clocks)).queries():
             progress(query.check.text)
             try:
                 tallies.append(self._tally(query))
@@ -142,21 +142,21 @@ class DuckDB:
         run(f"SET allowed_directories = [{', '.join(literal(folder + '/') for folder in folders)}]")
         run("SET enable_external_access = false")
         run("SET lock_configuration = true")
-        for macro in MACROS:
+        for macro in DUCKDB.prelude:
             run(macro)
 
     # -- checking ---------------------------------------------------------------------------------------
 
     def _tally(self, query: GuardQuery) -> Tally:
         check = query.check
-        counts = self.connection.execute(query.sql(query.counts)).fetchone()
+        counts = self.connection.execute(DUCKDB.sql(query.counts)).fetchone()
         assert counts is not None
         first, rows = counts
         if isinstance(check, FreshCheck):
             return Tally(check=check, met=None, rows=rows, latest=first, offending=())
         offending: tuple[dict[str, Any], ...] = ()
         if query.rows is not None and first < rows:
-            found = self.connection.execute(query.sql(query.rows))
+            found = self.connection.execute(DUCKDB.sql(query.rows))
             names = [column[0] for column in found.description]
             offending = tuple(dict(zip(names, row, strict=True)) for row in found.fetchall())
         return Tally(check=check, met=first, rows=rows, latest=None, offending=offending)
@@ -199,7 +199,7 @@ class DuckDB:
             report = run("SELECT * FROM result_report").fetchone() or ()
         sources = []
         for counts in program.event_counts:
-            row = run(counts.tree.sql(dialect="duckdb")).fetchone()
+            row = run(DUCKDB.sql(counts.tree)).fetchone()
             assert row is not None
             sources.append(
                 SourceCounts(
@@ -246,7 +246,7 @@ class DuckDB:
 
     def _fails(self, failed: Plan, ruleset: Ruleset) -> bool:
         try:
-            for statement in emit(plan(ruleset, failed.as_of), self.clocks).statements:
+            for statement in emit(plan(ruleset, failed.as_of), DUCKDB, self.clocks).statements:
                 self.connection.execute(statement.sql(pretty=False))
         except (duckdb.ConversionException, duckdb.OutOfRangeException):
             return True

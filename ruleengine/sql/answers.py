@@ -6,6 +6,7 @@ from ruleengine.checking import expressions as checked
 from ruleengine.checking.ruleset import Ladder, Rule, Tag
 from ruleengine.planning.plan import Plan
 from ruleengine.sql import build
+from ruleengine.sql.dialect import Dialect
 from ruleengine.sql.expressions import Lowering
 
 
@@ -46,13 +47,13 @@ class FrameLeaves:
 class Answers:
     """Writes the answers of a plan's rules, over the table of its metrics."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, dialect: Dialect) -> None:
         self.plan = plan
         self.columns: dict[tuple[str, str], str] = {}
         """Tags and ladders that others refer to → their column."""
         for index, rule in enumerate(rule for layer in plan.rule_layers for rule in layer):
             self.columns["tag" if isinstance(rule, Tag) else "ladder", rule.name] = f"answer {index}"
-        self.frame = Lowering(plan.as_of, plan.parameters, FrameLeaves(self))
+        self.frame = Lowering(dialect, plan.as_of, plan.parameters, FrameLeaves(self))
 
     def source(self) -> exp.Expression:
         """The metrics, with the answers of the rules that others refer to, layer on layer."""

@@ -11,6 +11,11 @@ from sqlglot import exp
 
 from ruleengine.types import Value
 
+BIGINT_DIGITS = 18
+"""So many digits always fit into a whole number of 64 bits."""
+EXACT_DOUBLE_DIGITS = 15
+"""Every whole number of so many digits is a double."""
+
 _ATOMS = (exp.Column, exp.Literal, exp.Cast, exp.Paren, exp.Anonymous, exp.Boolean, exp.Null, exp.Func)
 _TESTS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Is, exp.In)
 

@@ -13,10 +13,9 @@ from sqlglot import exp
 from ruleengine.checking import expressions as checked
 from ruleengine.checking.ruleset import ParameterConstant
 from ruleengine.sql import build
+from ruleengine.sql.build import BIGINT_DIGITS, EXACT_DOUBLE_DIGITS
+from ruleengine.sql.dialect import Dialect
 from ruleengine.types import MAX_DIGITS, MAX_FACTOR_DIGITS, Kind, Type, literal_digits
-
-BIGINT_DIGITS = 18
-EXACT_DOUBLE_DIGITS = 15  # every whole number of so many digits is a double
 
 
 def exact_type(digits: int, scale: int) -> str:
@@ -36,6 +35,7 @@ class Leaves(Protocol):
 class Lowering:
     """Lowers expressions for a run on one date."""
 
+    dialect: Dialect
     as_of: date
     parameters: Mapping[str, tuple[ParameterConstant, ...]]
     leaves: Leaves
@@ -44,7 +44,9 @@ class Lowering:
         match node:
             case checked.Constant() | checked.ParameterValue():
                 written = self._written(node)
-                # DuckDB takes a short whole number for one of 32 bits, and computes with it as such.
+                if node.type.kind is Kind.TEXT:
+                    return self.dialect.text(written)
+                # Engines take a short whole number for one of 32 bits, and compute with it as such.
                 return build.cast(written, "BIGINT") if _is_short(written) else written
             case (
                 checked.Attribute()
@@ -60,14 +62,13 @@ class Lowering:
             case checked.Arithmetic():
                 return self._arithmetic(node)
             case checked.Comparison(operator=operator, left=left, right=right):
-                return build.binary(_COMPARISONS[operator], *self._comparable(left, right))
+                return build.binary(_COMPARISONS[operator], *self._comparable(operator, left, right))
             case checked.OneOf():
                 return self._one_of(node)
             case checked.IsMissing(operand=operand):
                 return build.is_null(self.lower(operand))
             case checked.TextTest(operator=operator, operand=operand, text=text):
-                function = {"starts with": "starts_with", "ends with": "ends_with", "contains": "contains"}[operator]
-                return build.call(function, self.lower(operand), self.lower(text))
+                return self.dialect.text_test(operator, self.lower(operand), self.lower(text))
             case checked.Not(operand=checked.IsMissing(operand=operand)):
                 return exp.Not(this=build.is_null(self.lower(operand)))
             case checked.Not(operand=operand):
@@ -104,8 +105,10 @@ class Lowering:
 
     # -- numbers ----------------------------------------------------------------------------------------
 
-    def _comparable(self, left: checked.Expression, right: checked.Expression) -> list[exp.Expression]:
+    def _comparable(self, operator: str, left: checked.Expression, right: checked.Expression) -> list[exp.Expression]:
         """Both sides of a comparison: as doubles if one is, else exact numbers of the larger scale."""
+        if left.type.kind is Kind.TEXT and operator not in ("=", "!="):
+            return [self.lower(left), self.lower(right)]
         if Kind.DOUBLE in (left.type.kind, right.type.kind):
             return [self._as_double(left), self._as_double(right)]
         scale = max(left.type.scale, right.type.scale)
@@ -140,7 +143,7 @@ class Lowering:
         made, digits, scale = self._written(node), node.type.digits, node.type.scale
         if digits <= EXACT_DOUBLE_DIGITS or (scale == 0 and digits <= BIGINT_DIGITS + 1):
             return build.cast(made, "DOUBLE")
-        return build.call("nearest_double", made, build.number(10 ** (EXACT_DOUBLE_DIGITS - scale)))
+        return self.dialect.nearest_double(made, scale)
 
     def _whole(self, node: checked.Expression, scale: int) -> exp.Expression:
         """The nearest double of an exact number without its point: 12.5 at scale 2 is 1250."""
@@ -151,7 +154,7 @@ class Lowering:
         if node.type.scale == 0 and node.type.digits <= EXACT_DOUBLE_DIGITS:
             return build.binary(exp.Mul, build.cast(self._written(node), "DOUBLE"), build.constant(float(10**scale)))
         made = build.cast(self._written(node), f"DECIMAL(38, {scale})")
-        return build.call("whole_double", made, build.number(10**scale), build.number(10 ** (BIGINT_DIGITS - scale)))
+        return self.dialect.whole_double(made, scale)
 
     def _arithmetic(self, node: checked.Arithmetic) -> exp.Expression:
         left, right = node.left, node.right
@@ -217,8 +220,10 @@ class Lowering:
             case "round":
                 if first.type.kind is Kind.EXACT and node.places >= first.type.scale:
                     return self.lower(first)
+                if type.kind is Kind.DOUBLE:
+                    return self.dialect.rounded_double(self.lower(first), node.places)
                 made = build.call("round", self.lower(first), build.number(node.places))
-                return made if type.kind is Kind.DOUBLE else build.cast(made, exact_type(type.digits, type.scale))
+                return build.cast(made, exact_type(type.digits, type.scale))
             case _:
                 assert_never(node.function)
 
@@ -236,10 +241,8 @@ class Lowering:
     def _sample(self, node: checked.Sample) -> exp.Expression:
         """The first 8 hex digits of SHA-256(key | salt), as a number, are below the share of 2^32."""
         salted = build.call("concat", build.cast(self.lower(node.key), "VARCHAR"), build.text("|" + node.salt))
-        digits = build.call("left", build.call("sha256", salted), build.number(8))
-        number = build.cast(build.call("concat", build.text("0x"), digits), "BIGINT")
         # A whole number n is below x exactly where it is below x rounded up.
-        return exp.LT(this=number, expression=build.number(ceil(node.share * 2**32)))
+        return exp.LT(this=self.dialect.hashed(salted), expression=build.number(ceil(node.share * 2**32)))
 
     # -- the rest -----------------------------------------------------------------------------------------
 
@@ -264,21 +267,34 @@ class Lowering:
         today, day = build.day(self.as_of), self.lower(node.operand)
         match node.direction:
             case "since":
-                return build.binary(exp.Sub, today, day)
+                return self.dialect.days_between(day, today)
             case "until":
-                return build.binary(exp.Sub, day, today)
+                return self.dialect.days_between(today, day)
             case "until anniversary of":
-                this_year = _anniversary(day, self.as_of.year)
-                next_year = _anniversary(day, self.as_of.year + 1)
+                this_year = self._anniversary(day, self.as_of.year)
+                next_year = self._anniversary(day, self.as_of.year + 1)
                 return build.case(
                     (
                         exp.GTE(this=this_year, expression=today),
-                        exp.Sub(this=this_year.copy(), expression=today.copy()),
+                        self.dialect.days_between(today.copy(), this_year.copy()),
                     ),
-                    otherwise=exp.Sub(this=next_year, expression=today.copy()),
+                    otherwise=self.dialect.days_between(today.copy(), next_year),
                 )
             case _:
                 assert_never(node.direction)
+
+    def _anniversary(self, day: exp.Expression, year: int) -> exp.Expression:
+        """The day of a year on which a date returns; 29 February as the 28th in common years."""
+        leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+        month = self.dialect.date_part("month", day.copy())
+        day_of_month = self.dialect.date_part("day", day.copy())
+        if not leap:
+            is_leap_day = exp.And(
+                this=exp.EQ(this=month.copy(), expression=build.number(2)),
+                expression=exp.EQ(this=day_of_month.copy(), expression=build.number(29)),
+            )
+            day_of_month = build.case((is_leap_day, build.number(28)), otherwise=day_of_month)
+        return build.call("make_date", build.number(year), month, day_of_month)
 
 
 def _is_short(made: exp.Expression) -> bool:
@@ -296,19 +312,6 @@ def _at_scale(made: exp.Expression, type: Type, scale: int) -> exp.Expression:
     if type.kind is Kind.EXACT and type.scale < scale and type.digits - type.scale + scale >= BIGINT_DIGITS:
         return build.cast(made, f"DECIMAL({MAX_DIGITS}, {scale})")
     return made
-
-
-def _anniversary(day: exp.Expression, year: int) -> exp.Expression:
-    """The day of a year on which a date returns; 29 February as the 28th in common years."""
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    day_of_month: exp.Expression = build.call("day", day.copy())
-    if not leap:
-        is_leap_day = exp.And(
-            this=exp.EQ(this=build.call("month", day.copy()), expression=build.number(2)),
-            expression=exp.EQ(this=build.call("day", day.copy()), expression=build.number(29)),
-        )
-        day_of_month = build.case((is_leap_day, build.number(28)), otherwise=day_of_month)
-    return build.call("make_date", build.number(year), build.call("month", day.copy()), day_of_month)
 
 
 _COMPARISONS: dict[str, type[exp.Expression]] = {

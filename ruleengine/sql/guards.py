@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlglot import ErrorLevel, exp
+from sqlglot import exp
 
 from ruleengine.checking import expressions as checked
 from ruleengine.checking.guards import ExistsCheck, FreshCheck, RowsCheck, SourceCheck, UniqueCheck
 from ruleengine.checking.ruleset import Events
 from ruleengine.planning.plan import Plan
 from ruleengine.sql import build
-from ruleengine.sql.expressions import Lowering
+from ruleengine.sql.expressions import Leaves, Lowering
 from ruleengine.sql.scans import Scans, source_relation
 
 SHOWN = 5
@@ -27,10 +27,6 @@ class GuardQuery:
     """One row: how many rows meet it, of how many; of freshness the latest day, and how many events there are."""
     rows: exp.Expression | None
     """Rows that do not meet it: their key, and what the check reads."""
-
-    @staticmethod
-    def sql(tree: exp.Expression) -> str:
-        return tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE)
 
 
 class _CustomerLeaves:
@@ -92,7 +88,7 @@ class Guards:
 
     def _rows(self, check: RowsCheck) -> GuardQuery:
         events = self._events(check.source)
-        condition = Lowering(self.plan.as_of, self.plan.parameters, _RowLeaves(self, events)).lower(check.condition)
+        condition = self._lowering(_RowLeaves(self, events)).lower(check.condition)
         parts = list(checked.walk(check.condition))
         columns = {part.column for part in parts if isinstance(part, checked.EventValue)}
         attributes = {part.column for part in parts if isinstance(part, checked.Attribute)}
@@ -164,6 +160,9 @@ class Guards:
 
     # -- parts ------------------------------------------------------------------------------------------
 
+    def _lowering(self, leaves: Leaves) -> Lowering:
+        return Lowering(self.scans.dialect, self.plan.as_of, self.plan.parameters, leaves)
+
     def _events(self, source: str | None) -> Events | None:
         return self.plan.ruleset.events[source] if source is not None else None
 
@@ -197,7 +196,7 @@ class Guards:
             since = exp.LTE(this=build.column(entity.since), expression=build.day(self.plan.as_of))
             select = select.where(since, copy=False)
         if entity.where is not None:
-            where = Lowering(self.plan.as_of, self.plan.parameters, _CustomerLeaves()).lower(entity.where)
+            where = self._lowering(_CustomerLeaves()).lower(entity.where)
             select = select.where(exp.Paren(this=where), copy=False)
         return _beneath(select, "customer")
 

@@ -9,7 +9,8 @@ from ruleengine.checking import expressions as checked
 from ruleengine.functions.rankings import RankingFunction
 from ruleengine.planning.plan import MetricColumn
 from ruleengine.sql import build
-from ruleengine.sql.expressions import BIGINT_DIGITS, Lowering
+from ruleengine.sql.dialect import Dialect
+from ruleengine.sql.expressions import Lowering
 from ruleengine.types import literal_digits
 
 
@@ -43,12 +44,12 @@ def rank(frame: Lowering, source: str, columns: Sequence[MetricColumn]) -> exp.S
     for column in columns:
         ranking = column.metric.expression
         assert isinstance(ranking, checked.Ranking)
-        answers.append(build.named(_answer(ranking), column.column))
+        answers.append(build.named(_answer(frame.dialect, ranking), column.column))
     select = exp.Select(expressions=answers)
     return select.from_(exp.Subquery(this=inner, alias=exp.TableAlias(this=build.name("ranked"))))
 
 
-def _answer(ranking: checked.Ranking) -> exp.Expression:
+def _answer(dialect: Dialect, ranking: checked.Ranking) -> exp.Expression:
     match ranking.function:
         case RankingFunction.RANK:
             return _place(ranking, best_first=True)
@@ -57,14 +58,14 @@ def _answer(ranking: checked.Ranking) -> exp.Expression:
                 return _over(ranking, build.call("ntile", build.number(ranking.buckets)), best_first=False)
             worse: exp.Expression = exp.Sub(this=_place(ranking, best_first=False), expression=build.number(1))
             part = build.binary(exp.Mul, build.number(ranking.buckets), worse)
-            quotient = exp.IntDiv(this=build.wrapped(part), expression=build.wrapped(_everybody(ranking)))
+            quotient = dialect.whole_quotient(part, _everybody(ranking))
             return exp.Add(this=build.number(1), expression=build.wrapped(quotient))
         case RankingFunction.PERCENTILE:
             better: exp.Expression = exp.Sub(this=_place(ranking, best_first=True), expression=build.number(1))
             no_better = build.binary(exp.Sub, _everybody(ranking), better)
             return build.binary(exp.Div, build.cast(no_better, "DOUBLE"), build.cast(_everybody(ranking), "DOUBLE"))
         case RankingFunction.CUMULATIVE_SHARE:
-            return _cumulative_share(ranking)
+            return _cumulative_share(dialect, ranking)
         case RankingFunction.TOP:
             place = _place(ranking, best_first=True)
             if isinstance(ranking.limit, int):
@@ -100,7 +101,7 @@ def _everybody(ranking: checked.Ranking) -> exp.Expression:
     return exp.Window(this=build.call("count", exp.Star()), partition_by=_groups(ranking))
 
 
-def _cumulative_share(ranking: checked.Ranking) -> exp.Expression:
+def _cumulative_share(dialect: Dialect, ranking: checked.Ranking) -> exp.Expression:
     """What the strictly better hold over what all hold, both as whole numbers of one scale, then as doubles."""
     scale = ranking.value.type.scale
     zero = build.number(0)
@@ -112,8 +113,7 @@ def _cumulative_share(ranking: checked.Ranking) -> exp.Expression:
     total = exp.Window(this=held.copy(), partition_by=_groups(ranking))
 
     def whole(part: exp.Expression) -> exp.Expression:
-        factor, bound = build.number(10**scale), build.number(10 ** (BIGINT_DIGITS - scale))
-        return build.call("whole_double", build.cast(part, f"DECIMAL(38, {scale})"), factor, bound)
+        return dialect.whole_double(build.cast(part, f"DECIMAL(38, {scale})"), scale)
 
     nothing = exp.Or(
         this=exp.LTE(this=build.column("value"), expression=zero.copy()),

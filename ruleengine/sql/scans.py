@@ -13,9 +13,10 @@ from ruleengine.checking.ruleset import Events
 from ruleengine.functions.aggregates import Aggregation
 from ruleengine.planning.plan import Days, Measure, Plan, Scan
 from ruleengine.sql import build
-from ruleengine.sql.expressions import BIGINT_DIGITS, Lowering
+from ruleengine.sql.dialect import Dialect, End
+from ruleengine.sql.expressions import Lowering
 from ruleengine.sql.known import NOTHING, Known, known_texts
-from ruleengine.types import Kind
+from ruleengine.types import Kind, Type
 
 Clock = Literal["local", "instant"]
 """How a source's times lie in its relation: as local wall times (TIMESTAMP), or as instants (TIMESTAMPTZ)."""
@@ -65,8 +66,15 @@ class _EventLeaves:
 class Scans:
     """Writes the scans of a plan. `clocks` says of each events source how its times lie."""
 
-    def __init__(self, plan: Plan, clocks: Mapping[str, Clock], known: Mapping[str, Known] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        dialect: Dialect,
+        clocks: Mapping[str, Clock],
+        known: Mapping[str, Known] | None = None,
+    ) -> None:
         self.plan = plan
+        self.dialect = dialect
         self.clocks = clocks
         self.known = known or {}
         self.zone = ZoneInfo(plan.ruleset.timezone)
@@ -130,7 +138,7 @@ class Scans:
         return build.cast(at, "DATE")
 
     def inside(self, events: Events) -> Lowering:
-        return Lowering(self.plan.as_of, self.plan.parameters, _EventLeaves(self, events))
+        return Lowering(self.dialect, self.plan.as_of, self.plan.parameters, _EventLeaves(self, events))
 
     def matches(self, events: Events, scan: Scan, measure: Measure) -> exp.Expression | None:
         """What an event must meet to count in a measure, beyond what the scan has asked already."""
@@ -174,31 +182,43 @@ class Scans:
                 assert value is not None
                 total = build.cast(build.call("sum", counted(value)), f"DECIMAL(37, {type.scale})")
                 count = build.call("count", counted(value.copy()))
-                made = _quotient(total, count, type.scale)
+                made = self.quotient(total, count, type.scale)
             case Aggregation.MIN | Aggregation.MAX:
                 assert value is not None
                 made = build.call(aggregate.function.value, counted(value))
             case Aggregation.MEDIAN:
                 assert value is not None
-                half = exp.Literal.number("0.5")
-                low = build.call("quantile_disc", counted(value), half)
+                low = self.dialect.lower_median(counted(value))
                 mirrored = exp.Neg(this=build.wrapped(value.copy()))
-                high = exp.Neg(this=build.wrapped(build.call("quantile_disc", counted(mirrored), half.copy())))
-                made = _median(low, high, type.kind, type.scale)
+                high = exp.Neg(this=build.wrapped(self.dialect.lower_median(counted(mirrored))))
+                made = self.middle(low, high, type)
             case Aggregation.FIRST_DAY | Aggregation.LATEST_DAY:
                 function = "min" if aggregate.function is Aggregation.FIRST_DAY else "max"
                 made = self.local_day(events, build.call(function, counted(at)))
             case Aggregation.FIRST_VALUE | Aggregation.LATEST_VALUE:
                 assert value is not None
-                function = "arg_min_null" if aggregate.function is Aggregation.FIRST_VALUE else "arg_max_null"
                 texts = known_texts(self.known, events.name, aggregate.argument)
                 found = value if texts is None else _place(texts, value)
-                made = build.call(function, found, counted(self.order(events, at, value, texts)))
+                end: End = "first" if aggregate.function is Aggregation.FIRST_VALUE else "latest"
+                made = self.dialect.at_end(end, found, condition, self.order(events, at, value, texts))
                 if texts is not None:
                     made = build.call("list_extract", _list(texts), made)
             case _:
                 raise AssertionError(f"not a plain aggregate: {aggregate.function}")
         return build.named(made, measure.column)
+
+    def quotient(self, total: exp.Expression, count: exp.Expression, scale: int) -> exp.Expression:
+        """A sum over a count, as the language divides: both as whole numbers of one scale, then as doubles."""
+        divisor = build.binary(exp.Mul, build.cast(count, "DOUBLE"), build.cast(build.number(10**scale), "DOUBLE"))
+        whole = self.dialect.whole_double(total, scale)
+        return build.binary(exp.Div, whole, exp.Nullif(this=divisor, expression=build.number(0)))
+
+    def middle(self, low: exp.Expression, high: exp.Expression, type: Type) -> exp.Expression:
+        """The mean of the middle two values."""
+        if type.kind is Kind.DOUBLE:
+            return build.binary(exp.Div, exp.Add(this=low, expression=high), build.number(2))
+        exact = f"DECIMAL(38, {type.scale})"
+        return self.dialect.middle(build.cast(low, exact), build.cast(high, exact), type.scale)
 
     def different_texts(
         self, events: Events, aggregate: checked.Aggregate, condition: exp.Expression | None
@@ -217,8 +237,8 @@ class Scans:
 
     def order(
         self, events: Events, at: exp.Expression, value: exp.Expression, texts: tuple[str, ...] | None
-    ) -> exp.Expression:
-        """Time, event key, value; a missing one comes before all others. As one number where that can be."""
+    ) -> list[exp.Expression]:
+        """Time, event key, value. As one number where that can be."""
         tie: exp.Expression | None = None
         if events.key is None and texts is not None:
             tie = exp.Coalesce(this=_place(texts, value.copy()), expressions=[build.number(0)])
@@ -227,12 +247,9 @@ class Scans:
             tie = build.column(events.key.name, "event") if known.every_key else None
         if tie is not None:
             moment = build.cast(build.call("epoch_us", at), "HUGEINT")
-            return exp.Add(this=exp.Mul(this=moment, expression=build.number(1 << 64)), expression=tie)
+            return [exp.Add(this=exp.Mul(this=moment, expression=build.number(1 << 64)), expression=tie)]
         keys = [] if events.key is None else [build.column(events.key.name, "event")]
-        parts: list[exp.Expression] = [at]
-        for part in (*keys, value):
-            parts.extend((build.is_known(part.copy()), part.copy()))
-        return build.call("row", *parts)
+        return [at, *keys, value.copy()]
 
     def distinct(self, events: Events, scan: Scan) -> exp.Select:
         """Each customer's different values once, with the measures each one counts in; then count them."""
@@ -252,7 +269,7 @@ class Scans:
             count = over(build.call("count", exp.Star()))
             if measure.aggregate.function is Aggregation.AVERAGE_GAP:
                 newest, oldest = (over(build.call(f, build.column("value"))) for f in ("max", "min"))
-                days = exp.Sub(this=newest, expression=oldest)
+                days = self.dialect.days_between(oldest, newest)
                 gaps = exp.Nullif(this=exp.Sub(this=count, expression=build.number(1)), expression=build.number(0))
                 count = build.binary(exp.Div, build.cast(days, "DOUBLE"), build.cast(gaps, "DOUBLE"))
             outer.append(build.named(count, measure.column))
@@ -271,19 +288,8 @@ class Scans:
             if condition is not None:
                 matched = build.case((condition, build.number(1)), otherwise=None)
             counts.append(build.named(build.call("count", matched), f"times {index}"))
-            often = build.column(f"times {index}")
-            first = build.call(
-                "first",
-                exp.Order(
-                    this=build.column("value"),
-                    expressions=[
-                        exp.Ordered(this=often, desc=True),
-                        exp.Ordered(this=build.column("value"), desc=False),
-                    ],
-                ),
-            )
-            occurs = exp.GT(this=often.copy(), expression=build.number(0))
-            outer.append(build.named(exp.Filter(this=first, expression=exp.Where(this=occurs)), measure.column))
+            made = self.dialect.most_frequent(build.column("value"), build.column(f"times {index}"))
+            outer.append(build.named(made, measure.column))
         inner = self.events(events, scan, [build.named(value, "value"), *counts], build.is_known(value.copy()))
         inner = inner.group_by(build.column(events.customer.name, "event"), value.copy(), copy=False)
         return _outer(outer, inner)
@@ -299,15 +305,16 @@ class Scans:
             partition_by=[build.column("customer")],
             order=exp.Order(expressions=[exp.Ordered(this=build.column("value"), desc=False)]),
         )
-        gap = exp.Sub(this=build.column("value"), expression=before)
+        gap = self.dialect.days_between(before, build.column("value"))
         inner = exp.Select(expressions=[build.column("customer"), build.column("value"), build.named(gap, "gap")])
         inner = inner.from_(exp.Subquery(this=days, alias=exp.TableAlias(this=build.name("days"))))
         outer: list[exp.Expression] = [build.column("customer")]
         for measure in scan.measures:
+            made: exp.Expression
             if measure.aggregate.function is Aggregation.LONGEST_GAP:
                 made = build.call("max", build.column("gap"))
             else:
-                made = build.call("arg_max", build.column("gap"), build.column("value"))
+                made = self.dialect.of_latest(build.column("gap"), build.column("value"))
             outer.append(build.named(made, measure.column))
         return _outer(outer, inner)
 
@@ -410,28 +417,6 @@ def _list(texts: tuple[str, ...]) -> exp.Expression:
 def _place(texts: tuple[str, ...], value: exp.Expression) -> exp.Expression:
     """Which of the texts a value is, from 1; missing if it is."""
     return build.call("list_position", _list(texts), value)
-
-
-def _quotient(total: exp.Expression, count: exp.Expression, scale: int) -> exp.Expression:
-    """A sum over a count, as the language divides: both as whole numbers of one scale, then as doubles."""
-    factor = build.number(10**scale)
-    bound = build.number(10 ** (BIGINT_DIGITS - scale))
-    whole = build.call("whole_double", total, factor, bound)
-    divisor = build.binary(exp.Mul, build.cast(count, "DOUBLE"), build.cast(factor.copy(), "DOUBLE"))
-    return build.binary(exp.Div, whole, exp.Nullif(this=divisor, expression=build.number(0)))
-
-
-def _median(low: exp.Expression, high: exp.Expression, kind: Kind, scale: int) -> exp.Expression:
-    if kind is Kind.DOUBLE:
-        return build.binary(exp.Div, exp.Add(this=low, expression=high), build.number(2))
-    function = "middle"
-    return build.call(
-        function,
-        build.cast(low, f"DECIMAL(38, {scale})"),
-        build.cast(high, f"DECIMAL(38, {scale})"),
-        build.number(10**scale),
-        build.number(10 ** (BIGINT_DIGITS - scale)),
-    )
 
 
 def _outer(columns: list[exp.Expression], inner: exp.Select) -> exp.Select:

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from sqlglot import ErrorLevel, exp
+from sqlglot import exp
 
 from ruleengine.checking import expressions as checked
 from ruleengine.checking.ruleset import Tag
 from ruleengine.planning.plan import Days, MetricColumn, Plan
 from ruleengine.sql import build
 from ruleengine.sql.answers import Answers, FrameLeaves, spoken
-from ruleengine.sql.expressions import Lowering
+from ruleengine.sql.dialect import Dialect
+from ruleengine.sql.expressions import Leaves, Lowering
 from ruleengine.sql.known import Known, folded
 from ruleengine.sql.ranks import rank, ranking_scans
 from ruleengine.sql.scans import Clock, EventCounts, Scans, events_of, source_relation
@@ -24,9 +26,10 @@ class Statement:
     name: str
     purpose: str
     tree: exp.Expression
+    dialect: Dialect
 
     def sql(self, *, pretty: bool = True) -> str:
-        return self.tree.sql(dialect="duckdb", pretty=pretty, unsupported_level=ErrorLevel.RAISE)
+        return self.dialect.sql(self.tree, pretty=pretty)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +46,14 @@ class Program:
     classes: tuple[str, ...]
 
 
-def emit(plan: Plan, clocks: Mapping[str, Clock], known: Mapping[str, Known] | None = None) -> Program:
-    """The statements of a plan. `clocks` says of each events source how its times lie; what is `known` saves work."""
-    return _Emitter(folded(plan, known or {}), clocks, known or {}).program()
+def emit(
+    plan: Plan, dialect: Dialect, clocks: Mapping[str, Clock], known: Mapping[str, Known] | None = None
+) -> Program:
+    """The statements of a plan, for one engine.
+
+    `clocks` says of each events source how its times lie; what is `known` saves work, of DuckDB alone.
+    """
+    return _Emitter(folded(plan, known or {}), dialect, clocks, known or {}).program()
 
 
 class _EntityLeaves:
@@ -57,12 +65,22 @@ class _EntityLeaves:
 
 
 class _Emitter:
-    def __init__(self, plan: Plan, clocks: Mapping[str, Clock], known: Mapping[str, Known]) -> None:
+    def __init__(self, plan: Plan, dialect: Dialect, clocks: Mapping[str, Clock], known: Mapping[str, Known]) -> None:
         self.plan = plan
-        self.scans = Scans(plan, clocks, known)
-        self.answers = Answers(plan)
+        self.dialect = dialect
+        self.scans = Scans(plan, dialect, clocks, known)
+        self.answers = Answers(plan, dialect)
         self.frame = self.answers.frame
-        self.joined = Lowering(plan.as_of, plan.parameters, FrameLeaves(self.answers, joining=True))
+        self.joined = self._lowering(FrameLeaves(self.answers, joining=True))
+
+    def _lowering(self, leaves: Leaves) -> Lowering:
+        return Lowering(self.dialect, self.plan.as_of, self.plan.parameters, leaves)
+
+    def _statement(
+        self, name: str, purpose: str, query: exp.Expression, kind: Literal["TABLE", "VIEW"] = "TABLE"
+    ) -> Statement:
+        tree = self.dialect.create(name, query, kind)
+        return Statement(name=name, purpose=purpose, tree=tree, dialect=self.dialect)
 
     def program(self) -> Program:
         drafts: list[tuple[str, str, str | None]] = []
@@ -89,13 +107,9 @@ class _Emitter:
             self.assignments(),
         ]
         if columns:
-            statements.append(
-                Statement(
-                    name="result_report",
-                    purpose="What drafts would do, and where a class gave no value",
-                    tree=_create("result_report", exp.Select(expressions=columns).from_(self.answers.source())),
-                )
-            )
+            report = exp.Select(expressions=columns).from_(self.answers.source())
+            purpose = "What drafts would do, and where a class gave no value"
+            statements.append(self._statement("result_report", purpose, report))
         return Program(
             plan=self.plan,
             statements=tuple(statements),
@@ -126,16 +140,14 @@ class _Emitter:
                 since = build.column(entity.since)
                 wheres.append(exp.LTE(this=since, expression=build.day(plan.as_of)))
             if entity.where is not None:
-                wheres.append(Lowering(plan.as_of, plan.parameters, _EntityLeaves()).lower(entity.where))
+                wheres.append(self._lowering(_EntityLeaves()).lower(entity.where))
         for attribute, column in plan.attributes.items():
             source = key.copy() if attribute == entity.key.name else build.column(attribute)
             select = select.select(build.named(source, column), copy=False)
         where = build.all_of(wheres)
         if where is not None:
             select = select.where(where, copy=False)
-        return Statement(
-            name="customers", purpose=f"Every {entity.name} that exists", tree=_create("customers", select)
-        )
+        return self._statement("customers", f"Every {entity.name} that exists", select)
 
     # -- metrics ----------------------------------------------------------------------------------------
 
@@ -182,7 +194,7 @@ class _Emitter:
         for name, query in ctes:
             once = True if name in materialized else None
             select = select.with_(build.name(name), as_=query, materialized=once, copy=False)
-        return Statement(name="metrics", purpose="Every metric that a rule reads", tree=_create("metrics", select))
+        return self._statement("metrics", "Every metric that a rule reads", select)
 
     def _metric(self, lowering: Lowering, column: MetricColumn) -> exp.Expression:
         expression = column.metric.expression
@@ -211,10 +223,8 @@ class _Emitter:
             *(build.column(value.column) for value in self.plan.layout.values),
         ]
         query = exp.Select(expressions=columns).from_(build.table("metrics"))
-        return Statement(
-            name="result_values",
-            purpose="The values that published rules read, for explanations",
-            tree=_create("result_values", query, kind="VIEW"),
+        return self._statement(
+            "result_values", "The values that published rules read, for explanations", query, kind="VIEW"
         )
 
     def assignments(self) -> Statement:
@@ -236,10 +246,10 @@ class _Emitter:
             ladder = ruleset.ladders[ladder_slot.name]
             column = build.named(self.answers.answer(ladder), ladder_slot.column)
             columns.append(build.comment(column, spoken(ladder)))
-        return Statement(
-            name="result_assignments",
-            purpose="Who has what: tags as bits of w0, w1, …; tiers and classes as numbers",
-            tree=_create("result_assignments", exp.Select(expressions=columns).from_(self.answers.source())),
+        return self._statement(
+            "result_assignments",
+            "Who has what: tags as bits of w0, w1, …; tiers and classes as numbers",
+            exp.Select(expressions=columns).from_(self.answers.source()),
         )
 
 
@@ -247,8 +257,3 @@ def _can_be_negative_zero(expression: checked.Expression) -> bool:
     """Quotients, and what is computed with them; adding 0 makes a plain zero of a negative one."""
     computed = checked.Arithmetic | checked.Negation | checked.Scalar | checked.Conditional | checked.Default
     return expression.type.kind is Kind.DOUBLE and isinstance(expression, computed)
-
-
-def _create(name: str, query: exp.Expression, kind: str = "TABLE") -> exp.Create:
-    temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
-    return exp.Create(this=build.table(name), kind=kind, replace=True, expression=query, properties=temporary)

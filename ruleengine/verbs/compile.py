@@ -5,7 +5,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ruleengine.planning.plan import plan
-from ruleengine.sql.duckdb import MACROS
+from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.statements import emit
 from ruleengine.verbs import opening
 
@@ -41,13 +41,13 @@ def compile(path: Path, as_of: date | None = None, profile: str | None = None) -
     if profile is not None:
         opened.manifest.profile(profile)  # Raises where its engine does not run yet.
     day = as_of or datetime.now(opened.manifest.zone).date()
-    program = emit(plan(opened.ruleset, day), default_clocks(opened.ruleset))
+    program = emit(plan(opened.ruleset, day), DUCKDB, default_clocks(opened.ruleset))
     return Compiled(
         ruleset=opened.manifest.name,
         ruleset_hash=opened.ruleset.hash,
         as_of=day,
         engine="duckdb",
-        macros=tuple(MACROS),
+        macros=DUCKDB.prelude,
         statements=tuple(
             CompiledStatement(name=statement.name, purpose=statement.purpose, sql=statement.sql())
             for statement in program.statements

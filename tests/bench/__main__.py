@@ -21,6 +21,7 @@ from ruleengine.engines.duckdb import DuckDB, default_clocks
 from ruleengine.planning.plan import plan
 from ruleengine.schema import load
 from ruleengine.source import Source
+from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.statements import emit
 from ruleengine.verbs.run import RunReport, run
 from tests.bench import hand
@@ -93,7 +94,7 @@ def _compiled(engine: DuckDB, made: Shop, bound: Work) -> None:
 
     def statements(ruleset: Ruleset) -> list[str]:
         planned = plan(ruleset, DAY)
-        program = emit(planned, engine.clocks, engine.known(planned))
+        program = emit(planned, DUCKDB, engine.clocks, engine.known(planned))
         return [statement.sql(pretty=False) for statement in program.statements]
 
     def execute(sql: list[str]) -> None:
@@ -222,7 +223,7 @@ def _front_end() -> None:
     _line("parsed and checked", middle([take(lambda: _checked(text)) for _ in range(3)]), "aim: at most 3")
 
     def compile_all() -> None:
-        for statement in emit(plan(ruleset, DAY), default_clocks(ruleset)).statements:
+        for statement in emit(plan(ruleset, DAY), DUCKDB, default_clocks(ruleset)).statements:
             statement.sql(pretty=False)
 
     _line("planned and compiled to SQL", middle([take(compile_all) for _ in range(3)]))

@@ -14,6 +14,7 @@ from ruleengine.engines.engine import Findings
 from ruleengine.planning.plan import plan
 from ruleengine.schema import Profile, parse
 from ruleengine.source import Source
+from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.known import MOST_TEXTS, Known
 from ruleengine.sql.statements import emit
 
@@ -68,7 +69,7 @@ def profile(folder: Path) -> Profile:
 
 
 def answers(engine: DuckDB, known: dict[str, Known]) -> list[Any]:
-    for statement in emit(plan(engine.ruleset, AS_OF), engine.clocks, known).statements:
+    for statement in emit(plan(engine.ruleset, AS_OF), DUCKDB, engine.clocks, known).statements:
         engine.connection.execute(statement.sql())
     rows = engine.connection.execute("SELECT * FROM result_values ORDER BY customer").fetchall()
     return [rows, engine.connection.execute("SELECT * FROM result_assignments ORDER BY customer").fetchall()]

@@ -1,0 +1,95 @@
+"""What engines say differently in SQL, and must mean the same by."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from sqlglot import ErrorLevel, exp
+
+End = Literal["first", "latest"]
+TextOperator = Literal["starts with", "ends with", "contains"]
+
+
+class Dialect(ABC):
+    """The SQL of one engine. Trees that no method here makes mean the same on every engine."""
+
+    name: ClassVar[str]
+    """What sqlglot, which spells it, calls it."""
+    prelude: ClassVar[tuple[str, ...]] = ()
+    """Statements that come before all others on a connection."""
+
+    def sql(self, tree: exp.Expression, *, pretty: bool = False) -> str:
+        return tree.sql(dialect=self.name, pretty=pretty, unsupported_level=ErrorLevel.RAISE)
+
+    @abstractmethod
+    def create(self, name: str, query: exp.Expression, kind: Literal["TABLE", "VIEW"]) -> exp.Expression:
+        """Make a table or view of this connection alone."""
+
+    # -- text -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def text(self, literal: exp.Expression) -> exp.Expression:
+        """A literal text as a value, which may be put in order with others: by code point."""
+
+    @abstractmethod
+    def text_test(self, operator: TextOperator, operand: exp.Expression, text: exp.Expression) -> exp.Expression:
+        """Whether a text starts with, ends with or contains another."""
+
+    @abstractmethod
+    def hashed(self, text: exp.Expression) -> exp.Expression:
+        """The first 8 hex digits of the SHA-256 of a text in UTF-8, as a whole number."""
+
+    # -- numbers ----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def nearest_double(self, number: exp.Expression, scale: int) -> exp.Expression:
+        """The nearest double of an exact number of any size."""
+
+    @abstractmethod
+    def whole_double(self, number: exp.Expression, scale: int) -> exp.Expression:
+        """The nearest double of a decimal without its point: 12.50 is 1250."""
+
+    @abstractmethod
+    def rounded_double(self, number: exp.Expression, places: int) -> exp.Expression:
+        """A double times 10^places, rounded half away from zero, over 10^places."""
+
+    @abstractmethod
+    def whole_quotient(self, dividend: exp.Expression, divisor: exp.Expression) -> exp.Expression:
+        """A whole number over a positive one, rounded down; neither is negative."""
+
+    # -- dates ------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def days_between(self, first: exp.Expression, last: exp.Expression) -> exp.Expression:
+        """How many days later the last of two dates is."""
+
+    @abstractmethod
+    def date_part(self, part: Literal["month", "day"], date: exp.Expression) -> exp.Expression:
+        """Month or day of the month of a date."""
+
+    # -- aggregates -------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def lower_median(self, value: exp.Expression) -> exp.Expression:
+        """The middle one of the values that are not missing; of an even number the smaller of the middle two."""
+
+    @abstractmethod
+    def middle(self, low: exp.Expression, high: exp.Expression, scale: int) -> exp.Expression:
+        """The mean of two exact numbers, added up exactly, then divided as doubles; of the same one its double."""
+
+    @abstractmethod
+    def at_end(
+        self, end: End, value: exp.Expression, condition: exp.Expression | None, order: Sequence[exp.Expression]
+    ) -> exp.Expression:
+        """The value, even if missing, of the first or the latest row that meets a condition.
+
+        `order` decides, its first part most; the first part is never missing, and elsewhere a missing one comes before
+        all others."""
+
+    @abstractmethod
+    def most_frequent(self, value: exp.Expression, times: exp.Expression) -> exp.Expression:
+        """The value, never missing, with the most times; of several the smallest; missing where all have none."""
+
+    @abstractmethod
+    def of_latest(self, value: exp.Expression, day: exp.Expression) -> exp.Expression:
+        """The value of the latest day."""
