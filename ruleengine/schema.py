@@ -137,10 +137,10 @@ def parse(directory: Path, source: Source, text: str) -> Manifest:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ProblemError(_syntax_problem(source, error)) from None
+        raise ProblemError(syntax_problem(source, error)) from None
     except RecursionError:
         raise ProblemError(codes.manifest_syntax(_line_span(source, 1), reason="too deeply nested")) from None
-    places = _Places(source, text)
+    places = Places(source, text)
     try:
         table = _ManifestTable.model_validate(document)
     except ValidationError as errors:
@@ -156,7 +156,7 @@ def parse(directory: Path, source: Source, text: str) -> Manifest:
     )
 
 
-def _profile(directory: Path, places: "_Places", name: str, table: "_ProfileTable") -> Profile:
+def _profile(directory: Path, places: "Places", name: str, table: "_ProfileTable") -> Profile:
     path = ("profiles", name)
     return Profile(
         name=name,
@@ -326,7 +326,7 @@ _WRONG_TYPE = {
 }
 
 
-def _problem(places: "_Places", document: object, error: ErrorDetails) -> Problem:
+def _problem(places: "Places", document: object, error: ErrorDetails) -> Problem:
     path = tuple(str(part) for part in error["loc"])
     key = path[-1] if path else MANIFEST
     kind = error["type"]
@@ -383,7 +383,7 @@ _SYNTAX = {
 """How tomllib begins what it says, and what a person would say."""
 
 
-def _syntax_problem(source: Source, error: tomllib.TOMLDecodeError) -> Problem:
+def syntax_problem(source: Source, error: tomllib.TOMLDecodeError) -> Problem:
     message = str(error)
     found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
     reason = found[1] if found else message
@@ -416,7 +416,7 @@ _STRING = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n
 _SCALAR = re.compile(r"[^,\]}\n#]+")
 
 
-class _Places:
+class Places:
     """The place of every key and table header of a text that is valid TOML."""
 
     def __init__(self, source: Source, text: str) -> None:

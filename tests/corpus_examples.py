@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ruleengine.checking.check import check
-from ruleengine.cli.examples import examples
 from ruleengine.cli.terminal import Terminal
+from ruleengine.cli.testing import tested
+from ruleengine.diagnostics.render import render_text
 from ruleengine.source import Source
 from ruleengine.verbs.test import answered
 from tests.corpus_checking import MODEL, TODAY
@@ -25,5 +26,5 @@ def _tested(page: "Page") -> str:
     sources += [source for block in page.blocks("rules") if isinstance(source := block.read(), Source)]
     ruleset = check(sources, "corpus", "Europe/Paris", today=TODAY).ruleset
     assert ruleset is not None
-    lines = examples(answered(ruleset, Path()), Terminal(colour=False, unicode=True))
+    lines = tested(answered(ruleset, Path()), Terminal(colour=False, unicode=True), render_text)
     return "".join(f"{line}\n" for line in lines)

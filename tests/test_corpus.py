@@ -26,6 +26,7 @@ from tests.corpus_examples import answers_of_examples
 from tests.corpus_guards import answers_of_guards, problems_of_guards
 from tests.corpus_meaning import answers_of_run, problems_of_run
 from tests.corpus_proofs import problems_of_proofs
+from tests.corpus_suites import answers_of_suites, problems_of_suites
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -105,6 +106,7 @@ READERS: dict[str, Callable[[Page], Sequence[Problem]]] = {
     "meaning": problems_of_run,
     "data": problems_of_run,
     "guards": problems_of_guards,
+    "suites": problems_of_suites,
 }
 """How the problems of a page are found, by the folder it lies in."""
 
@@ -131,6 +133,7 @@ def test_page(path: Path, request: pytest.FixtureRequest) -> None:
         **answers_of_run(page),
         **answers_of_examples(page),
         **answers_of_guards(page),
+        **answers_of_suites(page),
     }
     if request.config.getoption("--update-corpus"):
         for kind, answer in answers.items():

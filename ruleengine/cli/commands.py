@@ -107,15 +107,31 @@ def new(directory: Path) -> None:
 
 @program.command()
 @arguments.ruleset
+@click.option("--update", is_flag=True, help="Write what came out into the suites' expected.csv, to be read over.")
+@click.option(
+    "--junit",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also write the results as JUnit XML.",
+)
 @arguments.report_format
 @click.pass_context
-def test(ctx: click.Context, ruleset: Path, form: str) -> None:
-    """Ask the rules what the examples beside them expect."""
-    from ruleengine.cli import examples as shown
+def test(ctx: click.Context, ruleset: Path, update: bool, junit: Path | None, form: str) -> None:
+    """Ask the rules what the examples beside them, and the suites in tests/, expect."""
+    from ruleengine.cli import testing as shown
     from ruleengine.verbs.test import test
 
-    report = test(ruleset)
-    _tell(form, report, lambda screen: shown.examples(report, screen))
+    report = test(ruleset, update=update)
+    if junit is not None:
+        from ruleengine.cli.junit import as_junit
+
+        junit.write_text(as_junit(report), "utf-8")
+    if form == "json":
+        print_json(shown.as_document(report))
+    else:
+        colour = shared.coloured(ctx)
+        for line in shown.tested(report, terminal.of_stream(), lambda found: shared.shown_as_text(found, colour)):
+            click.echo(line)
     ctx.exit(GOOD if report.good else PROBLEMS)
 
 

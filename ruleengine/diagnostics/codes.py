@@ -175,6 +175,23 @@ data_changed = _error("data-changed")
 engine_failed = _error("engine-failed")
 value_rounded = _warning("value-rounded")
 
+# -- suites: tests with data of their own -------------------------------------------------------------------
+
+suite_dates = _error("suite-dates")
+suite_setting = _error("suite-setting")
+suite_source_unknown = _error("suite-source-unknown")
+suite_source_missing = _error("suite-source-missing")
+suite_source_twice = _error("suite-source-twice")
+suite_column_unknown = _error("suite-column-unknown")
+suite_expected_missing = _error("suite-expected-missing")
+suite_column = _error("suite-column")
+suite_row = _error("suite-row")
+suite_cell = _error("suite-cell")
+suite_customer_unknown = _error("suite-customer-unknown")
+suite_checks_nothing = _error("suite-checks-nothing")
+suite_not_full = _error("suite-not-full")
+suite_held = _error("suite-held")
+
 # -- use: commands, settings, the store -------------------------------------------------------------------
 
 ruleset_missing = _error("ruleset-missing")

@@ -118,15 +118,7 @@ def explain(path: Path, profile: str, customer: str, name: str | None = None, nu
         if answer.document is None:
             raise NotThereError(codes.customer_unknown(None, customer=customer, version=answer.version))
         version = store.version(answer.version)
-        values = store.values(key, version.number)
-        if values is None:
-            raise NotKeptError(codes.values_not_kept(None, version=version.number))
         ruleset = _ruleset_of(manifest, store, version)
-        facts = Facts(
-            attributes={name: value for name, value in values.items() if name not in ruleset.metrics},
-            metrics={name: value for name, value in values.items() if name in ruleset.metrics},
-        )
-        document = json.loads(answer.document)
         current = store.current()
         return Explanation(
             ruleset=manifest.name,
@@ -135,11 +127,23 @@ def explain(path: Path, profile: str, customer: str, name: str | None = None, nu
             version=version.number,
             as_of=version.as_of,
             current=current is not None and current.number == version.number,
-            rules=tuple(
-                explained(trace(ruleset, facts, version.as_of, (rule.kind, rule.name)), document)
-                for rule in _asked_for(ruleset, name, version.number)
-            ),
+            rules=explained_in(store, ruleset, version, key, _asked_for(ruleset, name, version.number)),
         )
+
+
+def explained_in(
+    store: Store, ruleset: Ruleset, version: Version, key: Key, rules: Iterable[Rule]
+) -> tuple[RuleExplanation, ...]:
+    """Rules of a version's ruleset for a customer who is in it; NotKeptError where his values are no longer kept."""
+    values = store.values(key, version.number)
+    if values is None:
+        raise NotKeptError(codes.values_not_kept(None, version=version.number))
+    document = json.loads(store.customer(key, version.number).document or b"{}")
+    facts = Facts(
+        attributes={name: value for name, value in values.items() if name not in ruleset.metrics},
+        metrics={name: value for name, value in values.items() if name in ruleset.metrics},
+    )
+    return tuple(explained(trace(ruleset, facts, version.as_of, (rule.kind, rule.name)), document) for rule in rules)
 
 
 def _ruleset_of(manifest: Manifest, store: Store, version: Version) -> Ruleset:

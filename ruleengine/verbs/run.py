@@ -23,6 +23,7 @@ from ruleengine.verbs.checkout import checkout
 from ruleengine.verbs.computing import Clock, Computed, LeftOut, Phase, computed, not_usable
 from ruleengine.verbs.fingerprint import Fingerprint, take
 from ruleengine.verbs.guards import CheckResult
+from ruleengine.verbs.opening import Opened
 from ruleengine.verbs.shapes import as_json
 
 Outcome = Literal["published", "detached", "unchanged", "held"]
@@ -73,25 +74,42 @@ def run(
     clock = Clock(progress)
     with clock.phase("checking"):
         opened = opening.opened(path, parameters)
+    with published.opened(path, profile) as (manifest, store):
+        return _run(opened, manifest.profile(profile), store, as_of, parameters or {}, name, clock)
+
+
+def run_into(store: Store, opened: Opened, profile: Profile, as_of: date, parameters: Mapping[str, str]) -> RunReport:
+    """One run of rules that are checked, with the parameters that they were checked with, on a profile's data."""
+    return _run(opened, profile, store, as_of, parameters, "ruleengine test", Clock(lambda phase: None))
+
+
+def _run(
+    opened: Opened,
+    profile: Profile,
+    store: Store,
+    as_of: date | None,
+    parameters: Mapping[str, str],
+    actor: str,
+    clock: Clock,
+) -> RunReport:
     manifest, ruleset = opened.manifest, opened.ruleset
     today = datetime.now(manifest.zone).date()
     day = as_of or today
     warnings = list(opened.warnings)
     if day > today:
         warnings.append(codes.as_of_ahead(None, as_of=str(day), today=str(today)))
-    with published.opened(path, profile) as (_, store):
-        job = _Job(
-            ruleset=ruleset,
-            profile=manifest.profile(profile),
-            day=day,
-            partial=day >= today,
-            parameters=parameters or {},
-            clock=clock,
-            warnings=warnings,
-        )
-        identity = Identity(ruleset=manifest.name, entity=ruleset.entity.name, key_type=str(ruleset.entity.key.type))
-        with store.writer(name, identity) as writer:
-            return job.do(store, writer)
+    job = _Job(
+        ruleset=ruleset,
+        profile=profile,
+        day=day,
+        partial=day >= today,
+        parameters=parameters,
+        clock=clock,
+        warnings=warnings,
+    )
+    identity = Identity(ruleset=manifest.name, entity=ruleset.entity.name, key_type=str(ruleset.entity.key.type))
+    with store.writer(actor, identity) as writer:
+        return job.do(store, writer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

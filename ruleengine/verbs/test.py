@@ -1,170 +1,74 @@
-"""Whether the rules answer as the examples beside them expect."""
+"""Whether the rules answer as the examples beside them, and the suites in their folder, expect."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from ruleengine.checking.ruleset import Example, Expectation, Ruleset
-from ruleengine.interpreter import Facts, NeedsPopulation, Outcome, Overflow, evaluate, explain
+from ruleengine.checking.ruleset import Ruleset
 from ruleengine.verbs import opening
+from ruleengine.verbs.testing import examples
+from ruleengine.verbs.testing.examples import ExampleReport
 
 if TYPE_CHECKING:
-    from ruleengine.verbs.explain import RuleExplanation
-
-ANY_DAY = date(2000, 1, 1)
-"""For examples whose answers are the same on every day."""
-
-Answer = Literal["given", "no", "unknown"]
+    from ruleengine.verbs.testing.suites import SuiteReport, Tested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
-    """What an example expects of a rule, and what the rule answered."""
-
-    kind: Literal["tag", "tier", "class"]
-    name: str
-    wanted: Answer
-    value: str | None
-    """The level or value that is wanted."""
-    got: Answer | None
-    """`unknown` of a tag or class: a condition is. None: there is no answer, see the example's error."""
-    got_value: str | None
-    met: bool
-    explanation: "RuleExplanation | None"
-    """Of what is not met."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExampleReport:
-    name: str
-    file: str
-    line: int
-    as_of: date | None
-    passed: bool
-    error: str | None
-    """Why there is no answer: a number grew too large."""
-    expectations: tuple[Expected, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExamplesReport:
+class TestReport:
     ruleset: str
     hash: str
     examples: int
     passed: int
     failed: int
     results: tuple[ExampleReport, ...]
+    """Of the examples."""
+    suites: "tuple[SuiteReport, ...]"
+
+    __test__ = False  # no test, whatever pytest thinks of its name
 
     @property
     def good(self) -> bool:
-        """Whether all examples hold, and there is one; a test of nothing is none."""
-        return self.passed > 0 and self.failed == 0
+        """Whether everything holds, and there is something; a test of nothing is none."""
+        return self.tests > 0 and self.failed == 0 and all(suite.passed for suite in self.suites)
+
+    @property
+    def tests(self) -> int:
+        return self.examples + len(self.suites)
 
 
-def test(path: Path) -> ExamplesReport:
-    """Every example of a ruleset, answered by the reference interpreter; ProblemError where the rules have errors."""
+def test(path: Path, *, update: bool) -> TestReport:
+    """Every example and suite of a ruleset; ProblemError where the rules have errors.
+
+    With `update` the expectations of suites are written anew.
+    """
     opened = opening.opened(path)
-    return answered(opened.ruleset, opened.manifest.directory)
+    directory = opened.manifest.directory
+    tested: list[Tested] = []
+    if folders := _folders(directory):
+        from ruleengine.verbs.testing import suites  # and DuckDB with it
+
+        tested = [suites.tested(folder, opened, update=update) for folder in folders]
+    return answered(opened.ruleset, directory, tested)
 
 
-def answered(ruleset: Ruleset, directory: Path) -> ExamplesReport:
-    """Every example of a ruleset whose files lie in a folder."""
-    results = tuple(_answered(ruleset, example, directory) for example in ruleset.examples)
+def answered(ruleset: Ruleset, directory: Path, suites: "Sequence[Tested]" = ()) -> TestReport:
+    """Every example of a ruleset whose files lie in a folder, beside its suites."""
+    results = examples.answered(ruleset, directory)
     passed = sum(result.passed for result in results)
-    return ExamplesReport(
+    return TestReport(
         ruleset=ruleset.name,
         hash=ruleset.hash,
         examples=len(results),
         passed=passed,
         failed=len(results) - passed,
         results=results,
+        suites=tuple(each.report for each in suites),
     )
 
 
-def _answered(ruleset: Ruleset, example: Example, directory: Path) -> ExampleReport:
-    facts = Facts(attributes=example.attributes, events=example.events, metrics=example.metrics)
-    expectations: tuple[Expected, ...]
-    error = None
-    try:
-        outcome = evaluate(ruleset, facts, example.as_of or ANY_DAY, example.parameters)
-    except Overflow as overflow:
-        error = str(overflow)
-        expectations = tuple(_expected(each, None, None) for each in example.expectations)
-    else:
-        expectations = tuple(_compared(ruleset, example, facts, outcome, each) for each in example.expectations)
-    span = example.span
-    return ExampleReport(
-        name=example.name,
-        file=str(directory / span.source.path),
-        line=span.source.position(span.start)[0],
-        as_of=example.as_of,
-        passed=all(each.met for each in expectations),
-        error=error,
-        expectations=expectations,
-    )
-
-
-def _compared(ruleset: Ruleset, example: Example, facts: Facts, outcome: Outcome, expectation: Expectation) -> Expected:
-    got, value = _answer(outcome, expectation)
-    expected = _expected(expectation, got, value)
-    if expected.met:
-        return expected
-    return _expected(expectation, got, value, _explained(ruleset, example, facts, expectation, got, value))
-
-
-def _answer(outcome: Outcome, expectation: Expectation) -> tuple[Answer, str | None]:
-    name = expectation.name
-    if expectation.kind == "tag":
-        given = outcome.tags[name]
-        return ("unknown" if given is None else "given" if given else "no"), None
-    value = outcome.ladders[name]
-    if value is not None:
-        return "given", value
-    return ("unknown" if name in outcome.unknown_lines else "no"), None
-
-
-def _expected(
-    expectation: Expectation,
-    got: Answer | None,
-    value: str | None,
-    explanation: "RuleExplanation | None" = None,
-) -> Expected:
-    return Expected(
-        kind=expectation.kind,
-        name=expectation.name,
-        wanted=expectation.wanted,
-        value=expectation.value,
-        got=got,
-        got_value=value,
-        met=_is_met(expectation, got, value),
-        explanation=explanation,
-    )
-
-
-def _is_met(expectation: Expectation, got: Answer | None, value: str | None) -> bool:
-    if expectation.wanted == "no":  # not given, for whatever reason
-        return got in ("no", "unknown")
-    return got == expectation.wanted and (expectation.value is None or value == expectation.value)
-
-
-def _explained(
-    ruleset: Ruleset, example: Example, facts: Facts, expectation: Expectation, got: Answer, value: str | None
-) -> "RuleExplanation | None":
-    from ruleengine.verbs.explain import explained  # and the store with it
-
-    name, held = expectation.name, got == "given"
-    document: dict[str, Any] = {"tags": [], "tiers": {}, "classes": {}}
-    match expectation.kind:
-        case "tag":
-            document["tags"] = [{"name": name}] if held else []
-        case "tier":
-            document["tiers"] = {name: {"level": value}} if held else {}
-        case "class":
-            document["classes"] = {name: {"value": value}} if held else {}
-    try:
-        rule = (expectation.kind, name)
-        traced = explain(ruleset, facts, example.as_of or ANY_DAY, rule, example.parameters)
-    except (Overflow, NeedsPopulation):  # of a reason's number, which no answer turns on
-        return None
-    return explained(traced, document)
+def _folders(directory: Path) -> tuple[Path, ...]:
+    """The folders of all suites, in order of their names."""
+    root = directory / "tests"
+    found = root.iterdir() if root.is_dir() else ()
+    return tuple(sorted(path for path in found if path.is_dir() and not path.name.startswith((".", "_"))))

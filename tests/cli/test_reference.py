@@ -68,7 +68,11 @@ def test_the_reference_shows_json_as_it_is(
     ask: Ask, published: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.chdir(published.parent)
-    (shutil.copytree(published, published.parent / "tested") / "examples.rules").write_text(EXAMPLE)
+    tested = shutil.copytree(published, published.parent / "tested")
+    (tested / "examples.rules").write_text(EXAMPLE)
+    suite = shutil.copytree(tested / "data", tested / "tests" / "quiet")
+    (suite / "suite.toml").write_text(f"as_of = {DAY}\n")
+    (suite / "expected.csv").write_text("customer_id,tier loyalty\n1,Gold\n")
     answers = {
         name: ask(*(word.lower() if word in ("SHOP", "TESTED") else word for word in words), "--format", "json").json
         for name, words in SHOWN.items()
