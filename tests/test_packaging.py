@@ -15,7 +15,12 @@ import pytest
 import ruleengine
 
 ROOT = Path(__file__).parents[1]
-INSTALLED_AS = {"ruleengine": "ruleengine", "api": "ruleengine/api", "grammar": "ruleengine/grammar"}
+INSTALLED_AS = {
+    "ruleengine": "ruleengine",
+    "api": "ruleengine/api",
+    "grammar": "ruleengine/grammar",
+    "rulesets/std": "ruleengine/std",
+}
 STDLIB = Path(sysconfig.get_path("stdlib"))
 
 pytestmark = pytest.mark.slow
@@ -125,10 +130,12 @@ def test_an_installation_works(built: dict[str, Path], tree: Path, python: Path,
         from importlib.resources import files
         from importlib.util import find_spec
         import ruleengine.api.app
+        from ruleengine.checking.uses import shipped
 
         for name in ("rules.lark", "terminals.lark", "keywords.toml"):
             assert files("ruleengine.grammar").joinpath(name).is_file(), name
-        for name in ("api", "grammar"):
+        assert "std/rfm.rules" in shipped()
+        for name in ("api", "grammar", "rulesets", "std"):
             assert find_spec(name) is None, f"a package called {name} came along"
         print(ruleengine.__file__)
     """

@@ -13,11 +13,11 @@ from ruleengine.checking.ruleset import Entity, Ladder, Parameter, Rule, Ruleset
 from ruleengine.checking.scope import Scope, declare, near
 from ruleengine.checking.typing import Typing
 from ruleengine.checking.unsupported import not_yet
+from ruleengine.checking.uses import Reader, follow, is_used, nothing_else
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems, Word
 from ruleengine.source import Source, Span
 from ruleengine.syntax.nodes import CheckStatement, ExampleStatement, TagStatement
-from ruleengine.syntax.parse import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,23 @@ def check(
     *,
     overrides: Mapping[str, str] | None = None,
     today: date | None = None,
+    read: Reader = nothing_else,
 ) -> Checked:
-    """Check the rule files of one ruleset together.
+    """Check the rule files of one ruleset together, and those that they use.
 
-    `overrides` are the texts of `--set`; with `today`, rules past their `review by` are warned of.
+    `overrides` are the texts of `--set`; with `today`, rules past their `review by` are warned of; `read` finds a file
+    that is used, is not shipped and is not among the given ones.
     """
     problems = Problems()
-    parsed = [parse(source) for source in files]
-    for each in parsed:
+    uses = follow(files, read, problems)
+    trees = uses.files
+    for each in uses.parsed:
         problems.extend(each.problems)
-    problems.extend(not_yet(each.file for each in parsed))
+    problems.extend(not_yet(trees))
     # What a broken statement declares is not known, so names would seem unknown that are not.
     broken = problems.has_errors
     found = Problems()
-    scope = declare([each.file for each in parsed], found)
+    scope = declare(trees, found)
     parameters = check_parameters(scope, found)
     for parameter, text in (overrides or {}).items():
         _override(parameters, parameter, text, scope, found)
@@ -70,19 +73,25 @@ def check(
             check_tag(repeated, typing, today)
         else:
             check_ladder(repeated, typing)
-    statements: list[object] = [statement for each in parsed for statement in each.file.statements]
+    statements: list[object] = [statement for tree in trees for statement in tree.statements]
     checks = check_guards((each for each in statements if isinstance(each, CheckStatement)), typing)
     ordered = order(rules, typing)
     sound = not broken and not found.has_errors
     examples = check_examples(
-        [each for each in statements if isinstance(each, ExampleStatement)], rules, typing, timezone, sound=sound
+        [each for each in statements if isinstance(each, ExampleStatement)],
+        rules,
+        typing,
+        timezone,
+        replaced=check_parameters(replace(scope, parameters=dict(uses.replaced)), found),
+        sound=sound,
     )
     if not broken and not found.has_errors:
         _warn_unused(scope, typing)
     silenced = {"unknown-name", "unknown-events", "unknown-tag", "unknown-ladder", "no-entity"} if broken else set()
     problems.extend(problem for problem in found if problem.code.name not in silenced)
-    if not files or (not broken and not any(each.file.statements for each in parsed)):
+    if not files or (not broken and not any(tree.statements for tree in trees)):
         problems = Problems([codes.no_rules(None)])
+    problems = Problems(uses.told(problem) for problem in problems)
     if problems.has_errors or entity is None:
         return Checked(None, tuple(problems))
     ruleset = Ruleset(
@@ -95,8 +104,9 @@ def check(
         tags={rule.name: rule for rule in rules.values() if isinstance(rule, Tag)},
         ladders={rule.name: rule for rule in rules.values() if isinstance(rule, Ladder)},
         order=ordered,
-        sources=tuple(files),
-        hash=_hash(files, name, timezone),
+        sources=uses.sources,
+        hash=_hash(uses.sources, name, timezone),
+        uses=uses.brought,
         examples=examples,
         checks=checks,
     )
@@ -128,12 +138,12 @@ def _override(parameters: dict[str, Parameter], name: str, text: str, scope: Sco
 
 
 def _warn_unused(scope: Scope, typing: Typing) -> None:
-    """Warn of metrics and parameters that no rule reads, directly or through a metric."""
+    """Warn of metrics and parameters of the ruleset's own that no rule reads, directly or through a metric."""
     used = set(typing.used)
     for kind, names in (("metric", scope.metrics), ("parameter", scope.parameters)):
         for name, statement in names.items():
-            if name not in used:
-                span: Span = statement.name.span
+            span: Span = statement.name.span
+            if name not in used and not is_used(span.source):
                 typing.problems.add(codes.unused(span, kind=Word(kind), name=name))
 
 

@@ -10,9 +10,10 @@ from ruleengine.checking.metrics import instance_name
 from ruleengine.checking.naming import all_columns
 from ruleengine.checking.parameters import constant
 from ruleengine.checking.reach import Givens, Reach
-from ruleengine.checking.ruleset import Column, Events, Example, Expectation, Rule
+from ruleengine.checking.ruleset import Column, Events, Example, Expectation, Parameter, Rule
 from ruleengine.checking.scope import near, word
 from ruleengine.checking.typing import Typing
+from ruleengine.checking.uses import is_used
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Place, Word
 from ruleengine.source import Span
@@ -35,11 +36,13 @@ def check_examples(
     typing: Typing,
     timezone: str,
     *,
+    replaced: Mapping[str, Parameter],
     sound: bool,
 ) -> tuple[Example, ...]:
     """The examples; problems go where those of rules go.
 
-    Only where all rules are `sound` is it known what they read, and so what an example has to give.
+    Those in files that are used are answered with the parameters of those files, also where the ruleset's own have
+    `replaced` them. Only where all rules are `sound` is it known what they read, and so what an example has to give.
     """
     seen: dict[str, Span] = {}
     examples = []
@@ -50,7 +53,11 @@ def check_examples(
                 codes.duplicate_name(name.span, Place(seen[name.value], "first-declared"), name=name.value)
             )
         seen.setdefault(name.value, name.span)
-        examples.append(_Check(statement, rules, typing, timezone, sound).example())
+        check = _Check(statement, rules, typing, timezone, sound)
+        if is_used(statement.span.source):
+            day = statement.as_of.value if statement.as_of else date.min
+            check.givens.parameters.update({name: parameter.on(day) for name, parameter in replaced.items()})
+        examples.append(check.example())
     return tuple(example for example in examples if example is not None)
 
 

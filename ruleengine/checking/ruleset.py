@@ -200,9 +200,11 @@ class Ruleset:
     order: tuple[Rule, ...]
     """All tags and ladders, each after those it refers to."""
     sources: tuple[Source, ...]
-    """The rule files."""
+    """The rule files, and those that they use."""
+    uses: Mapping[str, Span]
+    """By the name of a file that is not the ruleset's own, the `use` that brings it in."""
     hash: str
-    """SHA-256 (hex) of name, timezone and the rule files' names and texts."""
+    """SHA-256 (hex) of name, timezone and the names and texts of `sources`."""
     checks: "tuple[Check, ...]" = ()
     """What the data, and what would be published, must meet."""
     examples: tuple[Example, ...] = ()

@@ -11,7 +11,6 @@ _NODES: dict[type[nodes.Node], str] = {
     nodes.ManualTagStatement: "manual tag",
     nodes.ManualTierStatement: "manual tier",
     nodes.AtMostOneStatement: "at most one of",
-    nodes.UseStatement: "use",
     nodes.HadTag: "had",
     nodes.LadderWas: "was",
 }

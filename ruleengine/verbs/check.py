@@ -9,6 +9,7 @@ from ruleengine.checking.check import check as check_files
 from ruleengine.checking.literals import text_literals
 from ruleengine.checking.proofs import prove
 from ruleengine.checking.ruleset import Ruleset
+from ruleengine.checking.uses import led_to
 from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
 from ruleengine.schema import DEFAULT_PROFILE, Manifest
 from ruleengine.verbs import opening
@@ -35,13 +36,14 @@ def check(path: Path, profile: str | None = None, *, proofs: bool = True) -> Che
     Without `proofs` nothing is said of conditions that can never be true, hidden levels and the like.
     """
     manifest, sources = opening.read(path)
-    checked = check_files(sources, manifest.name, manifest.timezone, today=datetime.now(manifest.zone).date())
+    today = datetime.now(manifest.zone).date()
+    checked = check_files(sources, manifest.name, manifest.timezone, today=today, read=opening.reader(manifest))
     ruleset = checked.ruleset
     problems = Problems(checked.problems)
     if ruleset and (profile is not None or DEFAULT_PROFILE in manifest.profiles):
-        problems.extend(_never_seen(ruleset, manifest, profile))
+        problems.extend(led_to(problem, ruleset.uses) for problem in _never_seen(ruleset, manifest, profile))
     if ruleset and proofs:
-        problems.extend(prove(ruleset))
+        problems.extend(led_to(problem, ruleset.uses) for problem in prove(ruleset))
     errors = sum(problem.is_error for problem in problems)
     return CheckReport(
         ruleset=manifest.name,

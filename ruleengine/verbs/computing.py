@@ -1,7 +1,7 @@
 """What a run and a plan have in common: every customer computed on a day, and what is to be said of it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from ruleengine.checking.ruleset import Ruleset
+from ruleengine.checking.uses import led_to
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.engines.duckdb import DuckDB, Tally
@@ -132,16 +133,20 @@ def computed(
             with clock.phase("computing"):
                 findings = engine.run(work, clock.progress)
         except ProblemError as error:
-            raise NotUsableError(*opening.located(error.problems, profile.directory)) from error
+            raise NotUsableError(*_told(error.problems, ruleset, profile)) from error
         yield Computed(
             ruleset=ruleset,
             as_of=as_of,
             connection=engine.connection,
             layout=work.layout,
             findings=findings,
-            warnings=opening.located(engine.problems, profile.directory),
+            warnings=_told(engine.problems, ruleset, profile),
             _tallies=tallies,
         )
+
+
+def _told(problems: Iterable[Problem], ruleset: Ruleset, profile: Profile) -> tuple[Problem, ...]:
+    return opening.located((led_to(problem, ruleset.uses) for problem in problems), profile.directory)
 
 
 def not_usable(error: ProblemError | OSError) -> ProblemError:

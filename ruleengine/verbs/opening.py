@@ -1,5 +1,6 @@
 """From a folder to a manifest, rule texts and a checked ruleset."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 from ruleengine import schema
 from ruleengine.checking.check import check
 from ruleengine.checking.ruleset import Ruleset
+from ruleengine.checking.uses import SHIPPED, Reader
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.schema import Manifest
 from ruleengine.source import Source, Span
@@ -25,7 +27,7 @@ class Opened:
 
 
 def read(path: Path) -> tuple[Manifest, tuple[Source, ...]]:
-    """The manifest and the texts of the rule files; ProblemError where one cannot be read.
+    """The manifest and the texts of its own rule files; ProblemError where one cannot be read.
 
     Texts go by the names of their files, so that a ruleset is the same from wherever it is named; see `located`.
     """
@@ -39,13 +41,28 @@ def read(path: Path) -> tuple[Manifest, tuple[Source, ...]]:
     )
 
 
+def reader(manifest: Manifest) -> Reader:
+    """How `use` finds files in the ruleset's folder."""
+
+    def found(name: str) -> Source | Problem | None:
+        file = manifest.directory / name
+        return read_source(file, name) if os.path.isfile(file) else None  # which never raises, whatever the name
+
+    return found
+
+
+def found_at(name: str, directory: Path) -> str:
+    """A rule file of a ruleset as it is found from the working folder; a shipped one lies in none."""
+    return name if name.startswith(SHIPPED) else str(directory / name)
+
+
 def located(problems: Iterable[Problem], directory: Path) -> tuple[Problem, ...]:
     """Problems of rule files that lie in a folder, as they are found from the working folder."""
 
     @cache
     def moved(source: Source) -> Source:
-        is_rule_file = source.path.endswith(Path(schema.RULE_FILES).suffix) and "/" not in source.path
-        return Source(str(directory / source.path), source.text) if is_rule_file else source
+        is_rule_file = source.path.endswith(Path(schema.RULE_FILES).suffix)
+        return Source(found_at(source.path, directory), source.text) if is_rule_file else source
 
     def there(span: Span) -> Span:
         return Span(moved(span.source), span.start, span.end)
@@ -65,7 +82,7 @@ def opened(path: Path, overrides: Mapping[str, str] | None = None) -> Opened:
     """The ruleset, parameters overridden; ProblemError with all that was found if any of it is an error."""
     manifest, sources = read(path)
     today = datetime.now(manifest.zone).date()
-    result = check(sources, manifest.name, manifest.timezone, overrides=overrides, today=today)
+    result = check(sources, manifest.name, manifest.timezone, overrides=overrides, today=today, read=reader(manifest))
     if result.ruleset is None or any(problem.is_error for problem in result.problems):
         raise ProblemError(*located(result.problems, manifest.directory))
     return Opened(manifest, result.ruleset, located(result.problems, manifest.directory))

@@ -1,0 +1,513 @@
+"""The rules that come with the product, against the same definitions in plain Python, and docs/packs.md."""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ruleengine.checking.check import Checked, check
+from ruleengine.checking.uses import shipped
+from ruleengine.cli.commands import program
+from ruleengine.source import Source
+from ruleengine.syntax import nodes
+from ruleengine.syntax.format import format_file
+from ruleengine.syntax.parse import parse
+
+ROOT = Path(__file__).parents[1]
+GROCERY = ROOT / "rulesets" / "grocery" / "data"
+DOCUMENT = (ROOT / "docs" / "packs.md").read_text("utf-8")
+PACKS = {name.removeprefix("std/").removesuffix(".rules"): source for name, source in shipped().items()}
+
+MANIFEST = """\
+[ruleset]
+name = "packs"
+timezone = "UTC"
+[profiles.default]
+engine = "duckdb"
+[profiles.default.sources]
+customers = "customers.csv"
+orders = "orders.csv"
+"""
+MODEL = """\
+entity customer from customers key customer_id integer (birthday date, signed_up date)
+events orders from orders for customer_id at ordered_at (amount decimal)
+metric recency = days since latest(orders where amount > 0)
+metric frequency = count(orders where amount > 0)
+metric monetary = sum(orders.amount)
+metric tenure = days since first(orders where amount > 0)
+metric usual_gap = average_gap_days(orders where amount > 0)
+metric latest_gap = latest_gap_days(orders where amount > 0)
+"""
+ALL = "".join(f'use "std/{name}"\n' for name in PACKS)
+
+
+@dataclass(frozen=True)
+class Customer:
+    birthday: date | None
+    signed_up: date | None
+    orders: tuple[tuple[date, Decimal], ...]
+
+
+Answers = Mapping[int, Mapping[str, Any]]
+"""By customer: the value of each class by its name, and `tags`."""
+
+
+def ran(folder: Path, rules: str, customers: Mapping[int, Customer], day: date) -> Answers:
+    """What a run of the packs says of customers."""
+    (folder / "ruleset.toml").write_text(MANIFEST)
+    (folder / "model.rules").write_text(MODEL)
+    (folder / "packs.rules").write_text(rules)
+    with (folder / "customers.csv").open("w") as file:
+        rows = csv.writer(file)
+        rows.writerow(["customer_id", "birthday", "signed_up"])
+        rows.writerows((key, one.birthday, one.signed_up) for key, one in customers.items())
+    with (folder / "orders.csv").open("w") as file:
+        rows = csv.writer(file)
+        rows.writerow(["customer_id", "ordered_at", "amount"])
+        rows.writerows((key, *order) for key, one in customers.items() for order in one.orders)
+    for command in (
+        ["run", str(folder), "--as-of", str(day)],
+        ["export", str(folder), "-o", str(folder / "all.jsonl")],
+    ):
+        result = CliRunner().invoke(program, command)
+        assert result.exit_code == 0, result.output
+    answers: dict[int, dict[str, Any]] = {key: {"tags": set()} for key in customers}
+    for line in (folder / "all.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        if row["kind"] == "tag":
+            answers[row["customer_id"]]["tags"].add(row["name"])
+        else:
+            answers[row["customer_id"]][row["name"]] = row["value"]
+    return answers
+
+
+# -- a dozen customers, worked out by hand --------------------------------------------------------------------
+
+HAND_DAY = date(2026, 6, 30)
+HAND = """\
+customer | birthday   | signed up  | days ago: amount                          | rfm | and so              | abc | lifecycle | longtail    | churn        | tags
+1        | 1990-07-04 | 2026-06-30 | 1:200 31:200 61:200 91:200 121:200        | 555 | Champions           | A   | Active    | Head        | Low risk     | Birthday soon
+2        | 1988-07-08 | 2025-07-02 | 5:10                                      | 511 | New                 | C   | New       | Tail        | No habit yet | Membership anniversary soon
+3        | 2000-02-29 | 2020-07-07 | 10:75 110:75 210:75 310:75                | 444 | Loyal               | A   | Active    | Middle      | Low risk     | Membership anniversary soon
+4        |            | 2020-07-08 | 20:30 320:10                              | 422 | Potential loyalists | C   | Active    | Tail        | No habit yet | Birthday unknown, Welcome back
+5        | 1980-06-30 |            | 40:100 50:50 60:50                        | 344 | Loyal               | B   | Active    | Middle      | High risk    | Birthday soon, Win back
+6        | 1970-01-01 | 2024-01-01 | 80:30 100:20                              | 322 | About to sleep      | C   | Active    | Tail        | No habit yet | Rising from the tail
+7        | 1970-01-01 | 2024-01-01 | 100:300 105:200 110:200 115:100 120:100   | 255 | Cannot lose         | A   | Slipping  | Head        | High risk    | Win back
+8        | 1970-01-01 | 2024-01-01 | 150:60 350:60                             | 223 | At risk             | B   | Slipping  | Middle      | No habit yet |
+9        | 1970-01-01 | 2024-01-01 | 200:20                                    | 111 | Hibernating         | C   | Dormant   | Tail        | No habit yet |
+10       | 1970-01-01 | 2024-01-01 | 400:30 800:30                             | 123 | At risk             | C   | Lost      | No purchase | Gone         |
+11       | 1970-01-01 | 2024-01-01 |                                           |     | No purchase         | C   | Prospect  | No purchase | No purchase  |
+12       | 1970-01-01 | 2024-01-01 | 1100:500                                  |     | Lost                | C   | Lost      | No purchase | Gone         |
+"""  # noqa: E501
+FIFTHS = "".join(
+    "".join([f"class seen_{name}", *(f' "{fifth}" when {name} = {fifth}' for fifth in range(1, 6)), "\n"])
+    for name in ("rfm_r", "rfm_f", "rfm_m")
+)
+
+
+def test_what_was_worked_out_by_hand(tmp_path: Path) -> None:
+    customers, wanted = {}, {}
+    for line in HAND.splitlines()[1:]:
+        key, birthday, signed, orders, digits, rfm, abc, lifecycle, longtail, churn, tags = map(
+            str.strip, line.split("|")
+        )
+        bought = [order.split(":") for order in orders.split()]
+        customers[int(key)] = Customer(
+            date.fromisoformat(birthday) if birthday else None,
+            date.fromisoformat(signed) if signed else None,
+            tuple((HAND_DAY - timedelta(int(ago)), Decimal(amount)) for ago, amount in bought),
+        )
+        wanted[int(key)] = {
+            **dict(zip(("seen_rfm_r", "seen_rfm_f", "seen_rfm_m"), digits, strict=False)),
+            "rfm": rfm,
+            "abc": abc,
+            "lifecycle": lifecycle,
+            "longtail": longtail,
+            "churn": churn,
+            "tags": set(filter(None, tags.split(", "))),
+        }
+
+    assert ran(tmp_path, ALL + FIFTHS, customers, HAND_DAY) == wanted
+
+
+# -- the grocery's households, in plain Python ----------------------------------------------------------------
+
+DAYS = (date(2017, 12, 31), date(2017, 6, 30), date(2017, 1, 15))
+
+
+def households() -> dict[int, Customer]:
+    """Everybody with his receipts, and with days of birth and of joining that were made up."""
+    orders: dict[int, list[tuple[date, Decimal]]] = {}
+    with (GROCERY / "orders.csv").open() as file:
+        for row in csv.DictReader(file):
+            day = date.fromisoformat(row["ordered_at"][:10])
+            orders.setdefault(int(row["customer_id"]), []).append((day, Decimal(row["amount"])))
+    found = {}
+    with (GROCERY / "customers.csv").open() as file:
+        for number, row in enumerate(csv.DictReader(file)):
+            key = int(row["customer_id"])
+            born = date(1940, 1, 1) + timedelta(days=number * 97 % 22_000)
+            joined = date(2015, 1, 1) + timedelta(days=number * 5 % 1_200)
+            found[key] = Customer(None if number % 5 == 0 else born, joined, tuple(orders.get(key, ())))
+    return found
+
+
+@dataclass
+class Limits:
+    """What docs/packs.md says of each parameter, and what was changed."""
+
+    changed: Mapping[str, Fraction] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Fraction:
+        return self.changed.get(name, DOCUMENTED[name])
+
+
+DOCUMENTED = {
+    name: Fraction(value.rstrip("%").replace("_", "")) / (100 if value.endswith("%") else 1)
+    for name, value in re.findall(r"^\| `(\w+)` \| ([\d_.]+%?) \|", DOCUMENT, re.MULTILINE)
+}
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the packs ask of one customer."""
+
+    frequency: int
+    recency: int
+    tenure: int
+    gap: float | None
+    latest_gap: int | None
+    monetary: Decimal
+    year: Decimal
+    quarter: Decimal
+    before: Decimal
+
+
+def numbers(customer: Customer, today: date) -> Numbers:
+    orders = [(day, amount) for day, amount in customer.orders if day <= today]
+    days = sorted({day for day, amount in orders if amount > 0})
+    pauses = [(later - earlier).days for earlier, later in pairwise(days)]
+    a_year_ago = today.replace(year=today.year - 1)
+    ago = [((today - day).days, day, amount) for day, amount in orders]
+    return Numbers(
+        frequency=sum(amount > 0 for _, amount in orders),
+        recency=(today - days[-1]).days if days else -1,
+        tenure=(today - days[0]).days if days else -1,
+        gap=sum(pauses) / len(pauses) if pauses else None,
+        latest_gap=pauses[-1] if pauses else None,
+        monetary=sum((amount for *_, amount in ago), Decimal(0)),
+        year=sum((amount for _, day, amount in ago if day > a_year_ago), Decimal(0)),
+        quarter=sum((amount for n, _, amount in ago if n < 90), Decimal(0)),
+        before=sum((amount for n, _, amount in ago if 90 <= n < 180), Decimal(0)),
+    )
+
+
+def fifth(value: Decimal | int, others: Iterable[Decimal | int]) -> int:
+    everybody = list(others)
+    return 1 + 5 * sum(other < value for other in everybody) // len(everybody)
+
+
+def standing(value: Decimal, others: Iterable[Decimal]) -> Fraction:
+    everybody = list(others)
+    return Fraction(sum(other <= value for other in everybody), len(everybody))
+
+
+def rfm(one: Numbers, everybody: Iterable[Numbers], limits: Limits) -> str:
+    if one.frequency == 0:
+        return "No purchase"
+    if one.recency > limits["rfm_lost_days"]:
+        return "Lost"
+    buyers = [other for other in everybody if other.frequency > 0 and other.recency <= limits["rfm_lost_days"]]
+    r = fifth(-one.recency, [-other.recency for other in buyers])
+    f = fifth(one.frequency, [other.frequency for other in buyers])
+    m = fifth(one.monetary, [other.monetary for other in buyers])
+    return SEGMENTS[r][f + m]
+
+
+SEGMENTS = {
+    r: {worth: segment for first, last, segment in cells for worth in range(first, last + 1)}
+    for recencies, cells in {
+        (5,): [(2, 3, "New"), (4, 6, "Potential loyalists"), (7, 7, "Loyal"), (8, 10, "Champions")],
+        (4,): [(2, 3, "Promising"), (4, 6, "Potential loyalists"), (7, 10, "Loyal")],
+        (3,): [(2, 4, "About to sleep"), (5, 6, "Needs attention"), (7, 10, "Loyal")],
+        (2, 1): [(2, 4, "Hibernating"), (5, 8, "At risk"), (9, 10, "Cannot lose")],
+    }.items()
+    for r in recencies
+}
+
+
+def abc(one: Numbers, everybody: Iterable[Numbers], limits: Limits) -> str:
+    worth = [max(other.year, Decimal(0)) for other in everybody]
+    total = sum(worth)
+    share = Fraction(sum(other for other in worth if other > one.year)) / Fraction(total) if total else Fraction(1)
+    if one.year <= 0:
+        share = Fraction(1)
+    return "A" if share < limits["abc_a_share"] else "B" if share < limits["abc_b_share"] else "C"
+
+
+def lifecycle(one: Numbers, limits: Limits) -> str:
+    if one.frequency == 0:
+        return "Prospect"
+    for stage in ("lost", "dormant", "slipping"):
+        if one.recency > limits[f"lifecycle_{stage}_days"]:
+            return stage.capitalize()
+    return "New" if one.tenure <= limits["lifecycle_new_days"] else "Active"
+
+
+def longtail(one: Numbers, everybody: Iterable[Numbers], limits: Limits) -> str:
+    if one.year <= 0:
+        return "No purchase"
+    place = standing(one.year, [other.year for other in everybody if other.year > 0])
+    if place > limits["longtail_head_above"]:
+        return "Head"
+    return "Middle" if place > limits["longtail_tail_up_to"] else "Tail"
+
+
+def churn(one: Numbers, limits: Limits) -> str:
+    if one.frequency == 0:
+        return "No purchase"
+    if one.recency > limits["churn_gone_days"]:
+        return "Gone"
+    if one.frequency < limits["churn_least_purchases"] or one.gap is None:
+        return "No habit yet"
+    if one.recency > limits["churn_least_days"]:
+        if one.recency > float(limits["churn_high_times"]) * one.gap:
+            return "High risk"
+        if one.recency > float(limits["churn_medium_times"]) * one.gap:
+            return "Medium risk"
+    return "Low risk"
+
+
+def days_until(anniversary_of: date, today: date) -> int:
+    def in_year(year: int) -> date:
+        leap = anniversary_of.month == 2 and anniversary_of.day == 29
+        return date(year, 2, 28) if leap and year % 4 else anniversary_of.replace(year=year)
+
+    coming = in_year(today.year)
+    coming = coming if coming >= today else in_year(today.year + 1)
+    return (coming - today).days
+
+
+def tags(customer: Customer, one: Numbers, everybody: list[Numbers], limits: Limits, today: date) -> set[str]:
+    found = set()
+    rising = limits["longtail_rising_times"] * Fraction(one.before)
+    if longtail(one, everybody, limits) == "Tail" and one.quarter > 0 and one.before > 0 and one.quarter >= rising:
+        found.add("Rising from the tail")
+    if churn(one, limits) in ("High risk", "Gone") and one.recency <= limits["churn_too_late_days"]:
+        place = standing(one.monetary, [other.monetary for other in everybody if other.frequency > 0])
+        if place > limits["churn_worth_above"]:
+            found.add("Win back")
+    came_back = one.latest_gap is not None and one.latest_gap >= limits["churn_pause_days"]
+    if came_back and one.recency <= limits["churn_welcome_days"]:
+        found.add("Welcome back")
+    if customer.birthday is None:
+        found.add("Birthday unknown")
+    elif days_until(customer.birthday, today) <= limits["care_birthday_days"]:
+        found.add("Birthday soon")
+    joined = customer.signed_up
+    if joined and joined < today and days_until(joined, today) <= limits["care_anniversary_days"]:
+        found.add("Membership anniversary soon")
+    return found
+
+
+def by_hand(customers: Mapping[int, Customer], today: date, limits: Limits) -> Answers:
+    all_numbers = {key: numbers(customer, today) for key, customer in customers.items()}
+    everybody = list(all_numbers.values())
+    return {
+        key: {
+            "rfm": rfm(one, everybody, limits),
+            "abc": abc(one, everybody, limits),
+            "lifecycle": lifecycle(one, limits),
+            "longtail": longtail(one, everybody, limits),
+            "churn": churn(one, limits),
+            "tags": tags(customers[key], one, everybody, limits, today),
+        }
+        for key, one in all_numbers.items()
+    }
+
+
+@pytest.mark.parametrize("day", DAYS, ids=str)
+def test_every_household_is_as_plain_python_says(day: date, tmp_path: Path) -> None:
+    customers = households()
+
+    assert ran(tmp_path, ALL, customers, day) == by_hand(customers, day, Limits())
+
+
+def test_limits_of_the_rulesets_own(tmp_path: Path) -> None:
+    changed = {
+        "rfm_lost_days": "100",
+        "abc_a_share": "50%",
+        "abc_b_share": "70%",
+        "lifecycle_new_days": "200",
+        "lifecycle_slipping_days": "10",
+        "lifecycle_dormant_days": "20",
+        "lifecycle_lost_days": "40",
+        "longtail_head_above": "95%",
+        "longtail_tail_up_to": "70%",
+        "longtail_rising_times": "1.05",
+        "churn_medium_times": "1",
+        "churn_high_times": "1.5",
+        "churn_least_days": "2",
+        "churn_least_purchases": "30",
+        "churn_gone_days": "60",
+        "churn_worth_above": "20%",
+        "churn_too_late_days": "90",
+        "churn_pause_days": "20",
+        "churn_welcome_days": "10",
+        "care_birthday_days": "30",
+        "care_anniversary_days": "0",
+    }
+    assert changed.keys() == DOCUMENTED.keys()
+    limits = Limits({n: Fraction(v.rstrip("%")) / (100 if "%" in v else 1) for n, v in changed.items()})
+    own = "".join(f"let {name} = {value}\n" for name, value in changed.items())
+    customers = households()
+
+    assert ran(tmp_path, ALL + own, customers, DAYS[0]) == by_hand(customers, DAYS[0], limits)
+
+
+# -- the files themselves -------------------------------------------------------------------------------------
+
+
+def checked(*packs: str, without: str | None = None) -> Checked:
+    """Packs beside as much of the model as they need."""
+    model = "".join(line for line in MODEL.splitlines(keepends=True) if not line.startswith(f"metric {without} "))
+    model = re.sub(rf"{without} date(, )?", "", model)
+    use = "".join(f'use "std/{pack}"\n' for pack in packs)
+    return check([Source("model.rules", model), Source("packs.rules", use)], "shop", "UTC")
+
+
+def declared(pack: str) -> dict[str, set[str]]:
+    """The names that a pack gives, by kind."""
+    found: dict[str, set[str]] = {"class": set(), "tag": set(), "metric": set(), "parameter": set()}
+    for statement in parse(PACKS[pack]).file.statements:
+        match statement:
+            case nodes.LadderStatement(name=name):
+                found["class"].add(name.text)
+            case nodes.TagStatement(name=tag):
+                found["tag"].add(tag.value)
+            case nodes.MetricStatement(name=name):
+                found["metric"].add(name.text)
+            case nodes.LetStatement(name=name):
+                found["parameter"].add(name.text)
+            case _:
+                assert isinstance(statement, nodes.ExampleStatement)
+    return found
+
+
+NEEDED = ("recency", "frequency", "monetary", "tenure", "usual_gap", "latest_gap", "birthday", "signed_up")
+
+
+def needs(pack: str) -> set[str]:
+    """The names that a pack cannot do without."""
+    return {
+        name
+        for name in NEEDED
+        for problem in checked(pack, without=name).problems
+        if problem.code.name == "use-needs" and problem.facts["name"] == name
+    }
+
+
+def introduction(pack: str) -> str:
+    return " ".join(re.match(r"(?:#.*\n)+", PACKS[pack].text)[0].replace("#", "").split())  # type: ignore[index]
+
+
+@pytest.mark.parametrize("pack", [*PACKS, "all"])
+def test_a_pack_stands_alone_and_beside_the_others(pack: str) -> None:
+    found = checked(*(PACKS if pack == "all" else [pack]))
+
+    assert {problem.code.name for problem in found.problems} <= {"unused"}
+    assert all(problem.span and problem.span.source.path == "model.rules" for problem in found.problems)
+    assert found.ruleset is not None
+
+
+def test_every_example_of_a_pack_holds(tmp_path: Path) -> None:
+    (tmp_path / "ruleset.toml").write_text(MANIFEST)
+    (tmp_path / "model.rules").write_text(MODEL + ALL + "let lifecycle_new_days = 5\nlet care_birthday_days = 300\n")
+
+    result = CliRunner().invoke(program, ["test", str(tmp_path), "--format", "json"])
+
+    report = json.loads(result.output)
+    assert report["failed"] == 0
+    assert {example["file"] for example in report["results"]} == {source.path for source in PACKS.values()}
+    assert report["examples"] == sum(source.text.count("\nexample ") for source in PACKS.values())
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_every_rule_has_an_example(pack: str) -> None:
+    text = PACKS[pack].text
+    expected = " ".join(re.findall(r"(?m)^    expect (.*)$", text))
+
+    for name in declared(pack)["class"]:
+        assert f"class {name}" in expected
+    for name in declared(pack)["tag"]:
+        assert re.search(rf'(?<!no )tag "{name}"', expected), name
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_a_pack_is_laid_out(pack: str) -> None:
+    assert format_file(parse(PACKS[pack])) == PACKS[pack].text
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_a_pack_says_what_it_needs_and_gives(pack: str) -> None:
+    text, given = introduction(pack), declared(pack)
+
+    assert needs(pack)
+    assert set(re.findall(r"metric (\w+) =|(\w+) date", text)) == {
+        ("", name) if name in ("birthday", "signed_up") else (name, "") for name in needs(pack)
+    }
+    behind = text.partition("It gives")[2]
+    for name in (*given["class"], *given["tag"], *given["metric"]):
+        assert re.search(rf"\b{re.escape(name)}\b", behind), name
+
+
+def test_the_document_lists_every_pack_with_what_it_needs_and_gives() -> None:
+    rows = dict(re.findall(r"^\| \[`std/(\w+)`\]\(#[\w-]+\) \| (.*) \|$", DOCUMENT, re.MULTILINE))
+
+    assert list(rows) == sorted(rows, key=["rfm", "abc", "lifecycle", "longtail", "churn", "care"].index)
+    assert rows.keys() == PACKS.keys()
+    for pack, row in rows.items():
+        needed, gives = row.split(" | ")
+        given = declared(pack)
+        assert set(re.findall(r"`(\w+)`", needed)) == needs(pack)
+        assert set(re.findall(r"`(\w+)`", gives)) == given["class"] | given["metric"]
+        assert set(re.findall(r"“(.*?)”", gives)) == given["tag"]
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_the_document_tells_every_value_and_parameter(pack: str) -> None:
+    title = {"rfm": "RFM", "abc": "ABC", "longtail": "Long tail"}.get(pack, pack.capitalize())
+    section = DOCUMENT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    prose = " ".join(section.split())
+    statements = parse(PACKS[pack]).file.statements
+    lets = {it.name.text: it.steps[0].values[0].span.text for it in statements if isinstance(it, nodes.LetStatement)}
+    levels = [it for it in statements if isinstance(it, nodes.LadderStatement)]
+
+    assert dict(re.findall(r"^\| `(\w+)` \| ([\d_.]+%?) \|", section, re.MULTILINE)) == lets
+    for ladder in levels:
+        assert ladder.otherwise is not None
+        for value in [*(level.value.value for level in ladder.levels), ladder.otherwise.value]:
+            assert re.search(rf"\b{value}\b", prose), value
+    for name in (*declared(pack)["tag"], *declared(pack)["metric"]):
+        assert name in prose
+
+
+def test_the_rules_of_the_document_check() -> None:
+    blocks = re.findall(r"^```rules\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    model = re.sub(r"(?m)^metric .*\n", "", MODEL).replace("amount decimal", "amount decimal, status text")
+
+    found = check(
+        [Source("model.rules", model), Source("packs.rules", ALL), Source("own.rules", "".join(blocks))], "shop", "UTC"
+    )
+
+    assert [problem for problem in found.problems if problem.is_error] == []
