@@ -235,10 +235,12 @@ class DuckDB:
             if name in failed.metrics and self._fails(failed, _probe(ruleset, test)):
                 return codes.overflow(metric.span, name=f"`{name}`")
         for rule in ruleset.order:
+            shown = replace(rule, draft=False)
             alone = replace(
                 ruleset,
-                tags={rule.name: replace(rule, draft=False)} if isinstance(rule, Tag) else {},
-                ladders={} if isinstance(rule, Tag) else {rule.name: replace(rule, draft=False)},
+                tags={rule.name: shown} if isinstance(shown, Tag) else {},
+                ladders={} if isinstance(shown, Tag) else {rule.name: shown},
+                order=tuple(shown if other is rule else other for other in ruleset.order),
             )
             if self._fails(failed, alone):
                 return codes.overflow(rule.span, name=f"“{rule.name}”")
