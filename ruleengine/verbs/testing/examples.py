@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ruleengine.checking.ruleset import Example, Expectation, Ruleset
 from ruleengine.interpreter import Facts, NeedsPopulation, Outcome, Overflow, evaluate, explain
+from ruleengine.verbs.opening import found_at
 
 if TYPE_CHECKING:
     from ruleengine.verbs.explain import RuleExplanation
@@ -65,7 +66,7 @@ def _answered(ruleset: Ruleset, example: Example, directory: Path) -> ExampleRep
     span = example.span
     return ExampleReport(
         name=example.name,
-        file=str(directory / span.source.path),
+        file=found_at(span.source.path, directory),
         line=span.source.position(span.start)[0],
         as_of=example.as_of,
         passed=all(each.met for each in expectations),
