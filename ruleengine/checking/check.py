@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 
+from ruleengine.checking.context import Context
 from ruleengine.checking.examples import check_examples
+from ruleengine.checking.expressions import Attribute, MetricValue
 from ruleengine.checking.guards import check_guards
 from ruleengine.checking.parameters import check_parameters, override
 from ruleengine.checking.rules import check_ladder, check_tag, entity_condition, order
@@ -17,7 +19,10 @@ from ruleengine.checking.uses import Reader, follow, is_used, nothing_else
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems, Word
 from ruleengine.source import Source, Span
-from ruleengine.syntax.nodes import CheckStatement, ExampleStatement, TagStatement
+from ruleengine.syntax.nodes import CheckStatement, ExampleStatement, Name, Reference, TagStatement
+
+MEASURE = "--metric"
+"""Where problems of the measure are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class Checked:
 
     ruleset: Ruleset | None
     problems: tuple[Problem, ...]
+    measure: MetricValue | Attribute | None = None
+    """The number that was asked for beside what rules read."""
 
 
 def check(
@@ -36,11 +43,13 @@ def check(
     overrides: Mapping[str, str] | None = None,
     today: date | None = None,
     read: Reader = nothing_else,
+    measure: str | None = None,
 ) -> Checked:
     """Check the rule files of one ruleset together, and those that they use.
 
     `overrides` are the texts of `--set`; with `today`, rules past their `review by` are warned of; `read` finds a file
-    that is used, is not shipped and is not among the given ones.
+    that is used, is not shipped and is not among the given ones. `measure` names a metric or attribute that is a
+    number, as a rule would: `monetary_12m`.
     """
     problems = Problems()
     uses = follow(files, read, problems)
@@ -59,6 +68,7 @@ def check(
     entity = _entity(scope, typing, broken)
     for metric in scope.metrics:
         typing.book.instance(metric, None, "")
+    measured = _measure(measure, typing) if measure is not None and not broken else None
     rules: dict[tuple[str, str], Rule] = {}
     for tag_statement in scope.tags.values():
         tag = check_tag(tag_statement, typing, today)
@@ -110,7 +120,17 @@ def check(
         examples=examples,
         checks=checks,
     )
-    return Checked(ruleset, tuple(problems))
+    return Checked(ruleset, tuple(problems), measured)
+
+
+def _measure(name: str, typing: Typing) -> MetricValue | Attribute | None:
+    span = Span(Source(MEASURE, name), 0, len(name))
+    made = typing.expression(Reference(span, None, Name(span, name)), Context(place="rule"))
+    if isinstance(made, MetricValue | Attribute) and made.type.is_number:
+        return made
+    if made is not None:
+        typing.problems.add(codes.not_measurable(span, name=name))
+    return None
 
 
 def _entity(scope: Scope, typing: Typing, broken: bool) -> Entity | None:

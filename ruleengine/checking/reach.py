@@ -44,7 +44,8 @@ class Reach:
         self._rules = rules
         self._all_metrics = metrics
         self._all_parameters = parameters
-        self._seen: set[tuple[str, str]] = set()
+        self.rules: set[tuple[str, str]] = set()
+        """Those followed, by their keys."""
 
     def names(self) -> list[str]:
         """What an example could give to have a part in the answer."""
@@ -54,14 +55,14 @@ class Reach:
     def follow(self, rules: Iterable[tuple[str, str]]) -> None:
         """Read what decides rules, by their keys."""
         for key in rules:
-            if key not in self._seen and key in self._rules:
-                self._seen.add(key)
+            if key not in self.rules and key in self._rules:
+                self.rules.add(key)
                 for condition in conditions(self._rules[key]):
                     self._read(condition)
 
     def follow_reasons(self) -> None:
         """Read what the reasons of those rules say."""
-        for key in list(self._seen):
+        for key in list(self.rules):
             rule = self._rules[key]
             if isinstance(rule, Tag) and rule.because is not None:
                 for value in rule.because.values:

@@ -190,6 +190,52 @@ def run(
     ctx.exit(HELD if report.outcome == "held" else GOOD)
 
 
+@program.command()
+@arguments.ruleset
+@arguments.as_of
+@click.option("--against", type=click.Path(path_type=Path), metavar="DIR", help="Rules to compare with, on this data.")
+@click.option("--metric", metavar="NAME", help="What to sum up over those who move: monetary_12m.")
+@click.option("--samples", type=click.IntRange(0, 100), default=3, show_default=True, help="Customers of each move.")
+@arguments.profile
+@arguments.setting
+@arguments.formats("text", "json", "markdown")
+@click.pass_context
+def plan(
+    ctx: click.Context,
+    ruleset: Path,
+    as_of: date | None,
+    against: Path | None,
+    metric: str | None,
+    samples: int,
+    profile: str,
+    pairs: tuple[tuple[str, str], ...],
+    form: str,
+) -> None:
+    """Tell what a run would change, for whom and why, and write nothing."""
+    from ruleengine.cli import blocks, plans
+    from ruleengine.verbs.plan import plan
+
+    with terminal.progress() as progress:
+        report = plan(
+            ruleset,
+            profile,
+            as_of=as_of,
+            parameters=arguments.settings(pairs),
+            metric=metric,
+            samples=samples,
+            against=against,
+            progress=progress.phase,
+        )
+    if form == "json":
+        print_json({**as_json(report), "warnings": shared.shown_as_json(report.warnings)})
+    else:
+        if report.warnings:
+            click.echo(shared.shown_as_text(report.warnings, shared.coloured(ctx, sys.stderr)), err=True)
+        for line in blocks.shown(form, lambda screen: plans.plan(report, screen)):
+            click.echo(line)
+    ctx.exit(HELD if report.held else GOOD)
+
+
 # -- what is published -----------------------------------------------------------------------------------------
 
 

@@ -117,6 +117,12 @@ def _values(condition: Condition, terminal: Terminal) -> str:
     return text
 
 
+def condition_with_values(condition: Condition, terminal: Terminal) -> str:
+    """`recency < 60: 75 — 15 days too late`."""
+    values = _values(condition, terminal)
+    return f"{plain(condition.text)}: {values}" if values else plain(condition.text)
+
+
 def distance(condition: Condition) -> str:
     """`1,250.00 short`, `12 days too early`."""
     gap = condition.distance

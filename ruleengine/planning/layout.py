@@ -1,6 +1,7 @@
 """How the answers of a run lie in its two result tables.
 
-`result_values` has one row per customer: `customer`, then one column per value that a published rule reads.
+`result_values` has one row per customer: `customer`, then one column per value that a published rule reads,
+or that was asked for beside them.
 `result_assignments` has one row per customer: `customer`, then `w0, w1, …` (BIGINT words of 60 tags each) and
 `l0, l1, …` (SMALLINT, one per ladder: 0 for no value, else 1 + the index into its values), then what the next run
 has to remember (see `memory`). Drafts are in neither.

@@ -96,12 +96,17 @@ class Plan:
         return tuple(rule for rule in self.ruleset.order if rule.draft)
 
 
-def plan(ruleset: Ruleset, as_of: date) -> Plan:
-    """Decide what to read and in which order to compute it. Pure; knows neither engine nor data."""
+def plan(ruleset: Ruleset, as_of: date, measure: checked.Expression | None = None) -> Plan:
+    """Decide what to read and in which order to compute it. Pure; knows neither engine nor data.
+
+    `measure` is a metric or attribute that stands in `result_values` beside what rules read.
+    """
     names = _Identifiers()
     reads = {rule: _reads(rule) for rule in ruleset.order}
-    metrics = _needed(ruleset, (metric for wanted in reads.values() for metric in wanted.metrics))
-    attribute_names = {name for wanted in reads.values() for name in wanted.attributes}
+    measured = _read_by([] if measure is None else [measure])
+    wanted = (*reads.values(), measured)
+    metrics = _needed(ruleset, (metric for each in wanted for metric in each.metrics))
+    attribute_names = {name for each in wanted for name in each.attributes}
     for metric in metrics:
         for part in checked.walk(metric.expression):
             if isinstance(part, checked.Attribute):
@@ -126,7 +131,7 @@ def plan(ruleset: Ruleset, as_of: date) -> Plan:
         layers=_layers(ruleset, metrics, metric_names),
         metrics=metric_names,
         rule_layers=_rule_layers(ruleset),
-        layout=_layout(ruleset, attributes, metric_names, reads),
+        layout=_layout(ruleset, attributes, metric_names, reads, measured),
     )
 
 
@@ -156,6 +161,10 @@ def _reads(rule: Rule) -> _Reads:
     expressions = list(conditions(rule))
     if isinstance(rule, Tag) and rule.because is not None:
         expressions.extend(rule.because.values)
+    return _read_by(expressions)
+
+
+def _read_by(expressions: Iterable[checked.Expression]) -> _Reads:
     parts = [part for expression in expressions for part in checked.walk(expression)]
     return _Reads(
         tuple(dict.fromkeys(part.metric for part in parts if isinstance(part, checked.MetricValue))),
@@ -267,7 +276,11 @@ def _rule_layers(ruleset: Ruleset) -> tuple[tuple[Rule, ...], ...]:
 
 
 def _layout(
-    ruleset: Ruleset, attributes: Mapping[str, str], metrics: Mapping[str, str], reads: Mapping[Rule, _Reads]
+    ruleset: Ruleset,
+    attributes: Mapping[str, str],
+    metrics: Mapping[str, str],
+    reads: Mapping[Rule, _Reads],
+    measured: _Reads,
 ) -> Layout:
     rules: tuple[Rule, ...] = (*ruleset.tags.values(), *ruleset.ladders.values())
     published = [rule for rule in rules if not rule.draft]
@@ -280,11 +293,11 @@ def _layout(
         )
 
     values: dict[str, ValueColumn] = {}
-    for rule in published:
-        for name in reads[rule].metrics:
+    for each in (*(reads[rule] for rule in published), measured):
+        for name in each.metrics:
             column, type = metrics[name], ruleset.metrics[name].type
             values.setdefault(column, ValueColumn(column=column, name=name, type=type))
-        for name in reads[rule].attributes:
+        for name in each.attributes:
             declared = ruleset.attribute(name)
             assert declared is not None
             column = attributes[name]

@@ -135,7 +135,12 @@ def values(duck: duckdb.DuckDBPyConnection, path: Path, columns: str, key: Key) 
     row = duck.execute(f"SELECT {selected} FROM {read(path)} WHERE customer = $key", {"key": key}).fetchone()
     if row is None:
         return None
-    return {column.name: _typed(value, column.type) for column, value in zip(wanted, row[1:], strict=True)}
+    return named(wanted, row[1:])
+
+
+def named(columns: Sequence[ValueColumn], row: Sequence[Any]) -> StoredValues:
+    """The values of these columns by name, typed as rules saw them."""
+    return {column.name: _typed(value, column.type) for column, value in zip(columns, row, strict=True)}
 
 
 def _typed(value: Any, type_: Type) -> bool | int | Decimal | float | str | date | None:

@@ -12,8 +12,8 @@ import duckdb
 
 from ruleengine.diagnostics import codes
 from ruleengine.planning.layout import Layout
-from ruleengine.store import archive, changes, documents, ledger, lock, state, versions
-from ruleengine.store.comparing import clear, compare, name_tables
+from ruleengine.store import archive, documents, ledger, lock, previewing, state, versions
+from ruleengine.store.comparing import clear, name_tables
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
 from ruleengine.store.ledger import Ledger
@@ -294,46 +294,25 @@ class EmbeddedStore:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    def preview(self, connection: duckdb.DuckDBPyConnection, layout: Layout, as_of: date) -> Preview:
+    def preview(
+        self, connection: duckdb.DuckDBPyConnection, layout: Layout, as_of: date, asked: previewing.Asked
+    ) -> Preview:
         with self._ledger.reading() as reader:
             clear(connection)
             names = (ledger.names(reader) if reader else Names()).extended(layout)
-            evidence = changes.Evidence(layout, names)
-            name_tables(connection, names, evidence.extra)
+            name_tables(connection, names)
             row = ledger.pointer(reader) if reader else None
             number = row["version"] if row else None
             if reader and number is not None and as_of < self._ledger.version(reader, number).as_of:
                 number = ledger.in_force(reader, as_of.isoformat())
             base = None if reader is None or number is None else self._ledger.version(reader, number)
-            key_type = "BIGINT" if layout.key_type.name == "integer" else "VARCHAR"
+            key_type = previewing.key_type(layout)
             old = (
                 state.of_version(connection, reader, self._folder, number, names, key_type=key_type)
                 if reader
                 else nobody(key_type, Shape.of(names))
             )
-            connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE store_new AS "
-                f"SELECT customer, {names.projection(layout)} FROM result_assignments"
-            )
-            comparison = compare(connection, "store_new", old, names)
-        counts = comparison.counts(
-            base.counts if base else None,
-            [tag.name for tag in layout.tags],
-            {(ladder.kind, ladder.name): ladder.values for ladder in layout.ladders},
-        )
-        day = f"DATE '{as_of.isoformat()}'"
-        rows = connection.execute(
-            f"SELECT {', '.join(changes.COLUMNS)} FROM ({changes.of_run(evidence, day)}) ORDER BY customer, ord"
-        )
-        return Preview(
-            base=base,
-            counts=counts,
-            movement=comparison.movement,
-            moves=comparison.moves,
-            before=base.counts.customers if base else 0,
-            stayed=counts.customers - comparison.arrived,
-            changes=(archive.change(row) for row in archive.fetched(rows)),
-        )
+            return previewing.compared(connection, layout, names, old, base, base.counts if base else None, asked)
 
     @contextmanager
     def writer(self, actor: str, identity: Identity) -> Iterator[EmbeddedWriter]:

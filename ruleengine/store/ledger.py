@@ -19,8 +19,8 @@ from ruleengine.store.records import Identity, Run, Version
 from ruleengine.store.refusals import (
     NotThereError,
     StoreUnusableError,
-    WrongStoreError,
     no_version,
+    refuse_another,
     unknown_version,
     unusable,
 )
@@ -164,7 +164,7 @@ class Ledger:
                 _create(connection, identity)
             else:
                 _refuse_newer(meta)
-                _refuse_another(meta, identity)
+                refuse_another(_identity(meta), identity)
         except sqlite3.Error as error:
             raise unusable(error) from error
         return connection
@@ -251,17 +251,6 @@ def _refuse_newer(meta: Mapping[str, str]) -> None:
     ):
         if int(meta[name]) > known:
             raise StoreUnusableError(code(None, found=int(meta[name]), known=known))
-
-
-def _refuse_another(meta: Mapping[str, str], wanted: Identity) -> None:
-    found = _identity(meta)
-    for what, one, other in (
-        ("ruleset", found.ruleset, wanted.ruleset),
-        ("entity", found.entity, wanted.entity),
-        ("key type", found.key_type, wanted.key_type),
-    ):
-        if one != other:
-            raise WrongStoreError(codes.store_of_another(None, what=what, found=one, wanted=other))
 
 
 def latest_number(connection: sqlite3.Connection) -> int | None:

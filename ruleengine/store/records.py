@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
@@ -12,6 +13,8 @@ Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 Key = int | str
 """A customer's key: an int in a store whose key type is `integer`, text in every other."""
 Kind = Literal["tag", "tier", "class"]
+
+Amount = int | Decimal | float
 
 GIVEN = "given"
 """The value of a tag in `old` and `new` of a change; a customer without it has none."""
@@ -256,6 +259,22 @@ class Diff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """Customers whose tag, level or value goes from `old` to `new`. Those of a tag are GIVEN or None."""
+
+    kind: Kind
+    name: str
+    old: str | None
+    new: str | None
+    customers: int
+    stayed: int
+    """Those of them who are known on both sides."""
+    amount: Amount | None
+    """What was asked to be summed up, by the new values; None where nothing was, or nobody has any."""
+    samples: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What staging would find, without writing anything."""
 
@@ -265,8 +284,11 @@ class Preview:
     moves: tuple[Move, ...]
     before: int
     stayed: int
-    changes: Iterator[Change]
-    """Sorted by customer, kind, name; read once, before the connection is used for anything else."""
+    shifts: tuple[Shift, ...]
+    total: Amount | None
+    """What was asked to be summed up, of everybody."""
+    values: Mapping[Key, "StoredValues"]
+    """Of the samples, as far as they are still there: what rules read."""
 
 
 StoredValues = Mapping[str, Value]

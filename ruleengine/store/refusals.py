@@ -5,6 +5,7 @@ from datetime import date
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.store.records import Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,3 +69,14 @@ def not_kept(number: int) -> NotKeptError:
 
 def detached(number: int, as_of: date) -> RefusedError:
     return RefusedError(codes.version_detached(None, version=number, as_of=as_of.isoformat()))
+
+
+def refuse_another(found: Identity, wanted: Identity) -> None:
+    """Raise where a store keeps the answers of another ruleset, entity or key type."""
+    for what, one, other in (
+        ("ruleset", found.ruleset, wanted.ruleset),
+        ("entity", found.entity, wanted.entity),
+        ("key type", found.key_type, wanted.key_type),
+    ):
+        if one != other:
+            raise WrongStoreError(codes.store_of_another(None, what=what, found=one, wanted=other))

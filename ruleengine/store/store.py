@@ -13,6 +13,7 @@ from typing import Protocol
 import duckdb
 
 from ruleengine.planning.layout import Layout
+from ruleengine.store.previewing import Asked
 from ruleengine.store.records import (
     Answer,
     Answers,
@@ -105,7 +106,7 @@ class Store(Protocol):
         """The rule files of a run's ruleset, by path."""
         ...
 
-    def preview(self, connection: duckdb.DuckDBPyConnection, layout: Layout, as_of: date) -> Preview:
+    def preview(self, connection: duckdb.DuckDBPyConnection, layout: Layout, as_of: date, asked: Asked) -> Preview:
         """Compare the result tables with what is published, and write nothing."""
         ...
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine.checking.expressions import Attribute, MetricValue
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.checking.uses import led_to
 from ruleengine.diagnostics import codes
@@ -112,11 +113,16 @@ class Computed:
 
 @contextmanager
 def computed(
-    ruleset: Ruleset, profile: Profile, as_of: date, clock: Clock, writable: Sequence[Path]
+    ruleset: Ruleset,
+    profile: Profile,
+    as_of: date,
+    clock: Clock,
+    writable: Sequence[Path],
+    measure: MetricValue | Attribute | None = None,
 ) -> Iterator[Computed]:
     """Compute every customer on a day; NotUsableError where the data does not fit, or a number overflows.
 
-    `writable` are the folders into which results may be written.
+    `writable` are the folders into which results may be written; `measure` stands among the values, too.
     """
     try:
         with clock.phase("checking the data"):
@@ -124,7 +130,7 @@ def computed(
     except (ProblemError, OSError) as error:
         raise not_usable(error) from error
     with engine, interruptible(engine.connection):
-        work = plan(ruleset, as_of)
+        work = plan(ruleset, as_of, measure)
         try:
             tallies: tuple[Tally, ...] = ()
             if ruleset.checks:

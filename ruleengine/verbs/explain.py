@@ -28,7 +28,7 @@ from ruleengine.interpreter import Facts, LadderTrace, TagTrace, Trace, shortest
 from ruleengine.interpreter import explain as trace
 from ruleengine.schema import Manifest
 from ruleengine.source import Source
-from ruleengine.store.records import GIVEN, Key, Kind, Version
+from ruleengine.store.records import GIVEN, Key, Kind, StoredValues, Version
 from ruleengine.store.refusals import NotKeptError
 from ruleengine.store.store import Store
 from ruleengine.types import Value
@@ -139,11 +139,31 @@ def explained_in(
     if values is None:
         raise NotKeptError(codes.values_not_kept(None, version=version.number))
     document = json.loads(store.customer(key, version.number).document or b"{}")
-    facts = Facts(
+    facts = _facts(ruleset, values)
+    return tuple(explained(trace(ruleset, facts, version.as_of, (rule.kind, rule.name)), document) for rule in rules)
+
+
+def explained_now(
+    ruleset: Ruleset, values: StoredValues, as_of: date, kind: Kind, name: str, value: str | None
+) -> RuleExplanation | None:
+    """Why a customer of these values would have a tag, level or value, or none; None where no rule decides it."""
+    rule = ruleset.tags.get(name) if kind == "tag" else ruleset.ladders.get(name)
+    if rule is None or rule.kind != kind or rule.draft:
+        return None
+    held = value is not None
+    document = {
+        "tags": [{"name": name}] if held and kind == "tag" else [],
+        "tiers": {name: {"level": value}} if held and kind == "tier" else {},
+        "classes": {name: {"value": value}} if held and kind == "class" else {},
+    }
+    return explained(trace(ruleset, _facts(ruleset, values), as_of, (kind, name)), document)
+
+
+def _facts(ruleset: Ruleset, values: StoredValues) -> Facts:
+    return Facts(
         attributes={name: value for name, value in values.items() if name not in ruleset.metrics},
         metrics={name: value for name, value in values.items() if name in ruleset.metrics},
     )
-    return tuple(explained(trace(ruleset, facts, version.as_of, (rule.kind, rule.name)), document) for rule in rules)
 
 
 def _ruleset_of(manifest: Manifest, store: Store, version: Version) -> Ruleset:

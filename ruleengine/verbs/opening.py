@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ruleengine import schema
 from ruleengine.checking.check import check
+from ruleengine.checking.expressions import Attribute, MetricValue
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.checking.uses import SHIPPED, Reader
 from ruleengine.diagnostics.problem import Problem, ProblemError
@@ -24,6 +25,15 @@ class Opened:
     manifest: Manifest
     ruleset: Ruleset
     warnings: tuple[Problem, ...]
+    measure: MetricValue | Attribute | None
+
+    @property
+    def measure_name(self) -> str | None:
+        match self.measure:
+            case MetricValue(metric=name) | Attribute(column=name):
+                return name
+            case None:
+                return None
 
 
 def read(path: Path) -> tuple[Manifest, tuple[Source, ...]]:
@@ -78,11 +88,22 @@ def located(problems: Iterable[Problem], directory: Path) -> tuple[Problem, ...]
     )
 
 
-def opened(path: Path, overrides: Mapping[str, str] | None = None) -> Opened:
-    """The ruleset, parameters overridden; ProblemError with all that was found if any of it is an error."""
+def opened(path: Path, overrides: Mapping[str, str] | None = None, measure: str | None = None) -> Opened:
+    """The ruleset, parameters overridden; ProblemError with all that was found if any of it is an error.
+
+    `measure` names a metric or attribute that is a number.
+    """
     manifest, sources = read(path)
     today = datetime.now(manifest.zone).date()
-    result = check(sources, manifest.name, manifest.timezone, overrides=overrides, today=today, read=reader(manifest))
+    result = check(
+        sources,
+        manifest.name,
+        manifest.timezone,
+        overrides=overrides,
+        today=today,
+        read=reader(manifest),
+        measure=measure,
+    )
     if result.ruleset is None or any(problem.is_error for problem in result.problems):
         raise ProblemError(*located(result.problems, manifest.directory))
-    return Opened(manifest, result.ruleset, located(result.problems, manifest.directory))
+    return Opened(manifest, result.ruleset, located(result.problems, manifest.directory), result.measure)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ruleengine import schema
+from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.schema import Manifest
 from ruleengine.store import open_store
-from ruleengine.store.records import Counts, Identity, Key, Version, VersionKind
+from ruleengine.store.records import GIVEN, Counts, Identity, Key, Kind, Version, VersionKind
 from ruleengine.store.refusals import WrongStoreError, no_version
 from ruleengine.store.store import Store
 from ruleengine.verbs.outcome import NotThereError
@@ -30,6 +31,11 @@ def opened(path: Path, profile: str) -> Iterator[tuple[Manifest, Store]]:
         yield manifest, store
     finally:
         store.close()
+
+
+def identity_for(ruleset: Ruleset) -> Identity:
+    """What a store holds that keeps this ruleset's answers."""
+    return Identity(ruleset=ruleset.name, entity=ruleset.entity.name, key_type=str(ruleset.entity.key.type))
 
 
 def identity_of(store: Store) -> Identity:
@@ -64,6 +70,16 @@ def ordered(store: Store, version: Version) -> Counts:
     return in_order(version.counts, order) if order else version.counts
 
 
+def order_of(ruleset: Ruleset) -> dict[str, Any]:
+    """Tags, levels and values as the rules list them: what is stored by name has lost it."""
+    ladders = [ladder for ladder in ruleset.ladders.values() if not ladder.draft]
+    return {
+        "tags": [tag.name for tag in ruleset.tags.values() if not tag.draft],
+        "tiers": {it.name: list(it.values) for it in ladders if it.kind == "tier"},
+        "classes": {it.name: list(it.values) for it in ladders if it.kind == "class"},
+    }
+
+
 def in_order(counts: Counts, order: Mapping[str, Any]) -> Counts:
     """The counts, listed as in an `order`: {"tags": [name], "tiers": {name: [level]}, "classes": {name: [value]}}."""
     return replace(
@@ -72,6 +88,14 @@ def in_order(counts: Counts, order: Mapping[str, Any]) -> Counts:
         tiers=_ladders(counts.tiers, order["tiers"]),
         classes=_ladders(counts.classes, order["classes"]),
     )
+
+
+def sizes(counts: Counts) -> Mapping[tuple[Kind, str], Mapping[str, int]]:
+    """By tag, tier and class the customers of each value; that of a tag is GIVEN."""
+    found: dict[tuple[Kind, str], Mapping[str, int]] = {("tag", name): {GIVEN: n} for name, n in counts.tags.items()}
+    found |= {("tier", name): levels for name, levels in counts.tiers.items()}
+    found |= {("class", name): values for name, values in counts.classes.items()}
+    return found
 
 
 def _listed(sizes: Mapping[str, int], names: Sequence[str]) -> Mapping[str, int]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import duckdb
 
@@ -16,7 +16,7 @@ from ruleengine.diagnostics.messages import wording
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.engines.engine import DraftCount
 from ruleengine.schema import Profile
-from ruleengine.store.records import Counts, Delta, Identity, Json, Movement, Run, RunHeader, Version
+from ruleengine.store.records import Counts, Delta, Json, Movement, Run, RunHeader, Version
 from ruleengine.store.store import Store, Writer
 from ruleengine.verbs import guards, opening, published
 from ruleengine.verbs.checkout import checkout
@@ -107,8 +107,7 @@ def _run(
         clock=clock,
         warnings=warnings,
     )
-    identity = Identity(ruleset=manifest.name, entity=ruleset.entity.name, key_type=str(ruleset.entity.key.type))
-    with store.writer(actor, identity) as writer:
+    with store.writer(actor, published.identity_for(ruleset)) as writer:
         return job.do(store, writer)
 
 
@@ -207,7 +206,7 @@ class _Job:
             saw_part_of_day=self.partial,
             ruleset_hash=header.ruleset_hash,
             fingerprint=header.fingerprint,
-            counts=published.in_order(delta.counts, self._order()),
+            counts=published.in_order(delta.counts, published.order_of(self.ruleset)),
             movement=delta.movement,
             left_out=found.left_out,
             drafts=found.findings.drafts,
@@ -227,18 +226,9 @@ class _Job:
             "unknown_classes": dict(report.unknown_classes),
             "checks": guards.kept(report.checks),
             "set": dict(self.parameters),
-            "order": self._order(),
+            "order": published.order_of(self.ruleset),
         }
         return kept
-
-    def _order(self) -> dict[str, Any]:
-        """Tags, levels and values as the rules list them: what is stored by name has lost it."""
-        ladders = [ladder for ladder in self.ruleset.ladders.values() if not ladder.draft]
-        return {
-            "tags": [tag.name for tag in self.ruleset.tags.values() if not tag.draft],
-            "tiers": {it.name: list(it.values) for it in ladders if it.kind == "tier"},
-            "classes": {it.name: list(it.values) for it in ladders if it.kind == "class"},
-        }
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.store import open_store
+from ruleengine.store.previewing import Asked
 from ruleengine.store.records import GIVEN, DiffRow, Identity, Key, RunState, VersionKind
 from ruleengine.store.refusals import (
     NotKeptError,
@@ -631,7 +632,9 @@ def test_a_preview_finds_what_staging_would_and_writes_nothing(store: Store, tmp
     rules = Rules(tags=("Fresh", "VIP", "Sleeping", "New"))
     fill(connection, rules, SECOND | {1: held("VIP", "Sleeping", "Fresh", loyalty="Silver")})
 
-    preview = store.preview(connection, rules.layout, date(2026, 2, 1))
+    preview = store.preview(
+        connection, rules.layout, date(2026, 2, 1), Asked(measure=rules.layout.values[1], samples=2)
+    )
 
     assert preview.base == store.version(1)
     assert (preview.before, preview.stayed, preview.movement.vanished) == (3, 2, 1)
@@ -639,9 +642,12 @@ def test_a_preview_finds_what_staging_would_and_writes_nothing(store: Store, tmp
         ("loyalty", "Gold", "Silver", 1),
         ("abc", None, "C", 1),
     ]
-    rows = list(preview.changes)
-    assert [row.name for row in rows if row.customer == 1] == ["Fresh", "Sleeping", "loyalty"]
-    assert rows[0].evidence == {"frequency": 0, "monetary_90d": "0.0000"}
+    assert {(shift.name, shift.old, shift.new): shift.samples for shift in preview.shifts if 1 in shift.samples} == {
+        ("Fresh", None, "given"): (1,),
+        ("Sleeping", None, "given"): (1,),
+        ("loyalty", "Gold", "Silver"): (1,),
+    }
+    assert preview.values[1]["frequency"] == 0
     assert preview.counts.tags == {"Fresh": 1, "VIP": 1, "Sleeping": 1, "New": 1}
     assert sorted(path for path in tmp_path.rglob("*.parquet")) == before
     assert len(store.runs()) == 1
@@ -651,9 +657,9 @@ def test_a_preview_needs_no_store(store: Store, tmp_path: Path) -> None:
     connection = duckdb.connect()
     fill(connection, RULES, FIRST)
 
-    preview = store.preview(connection, RULES.layout, date(2026, 1, 1))
+    preview = store.preview(connection, RULES.layout, date(2026, 1, 1), Asked())
 
-    assert (preview.base, preview.movement.arrived, len(list(preview.changes))) == (None, 3, 4)
+    assert (preview.base, preview.movement.arrived, sum(shift.customers for shift in preview.shifts)) == (None, 3, 4)
     assert list(tmp_path.iterdir()) == []
 
 
