@@ -107,7 +107,7 @@ def _change(
         formerly=found.old[1] if found.change == "renamed" and found.old else None,
         parts=found.parts,
         reaches=readers.get(key, ()),
-        file=str(directory / span.source.path),
+        file=opening.found_at(span.source.path, directory),
         line=span.source.position(span.start)[0],
     )
 

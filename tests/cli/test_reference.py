@@ -19,6 +19,7 @@ SHOWN = {
     "test": ["test", "TESTED"],
     "compile": ["compile", "SHOP", "--as-of", DAY],
     "run": ["run", "SHOP", "--as-of", "2026-04-30", "--set", "vip_floor=9_000"],
+    "plan": ["plan", "PLANNED", "--as-of", DAY, "--against", "SHOP", "--metric", "monetary_12m"],
     "versions": ["versions", "SHOP"],
     "version": ["versions", "SHOP", "1"],
     "history": ["history", "SHOP", "1"],
@@ -70,11 +71,15 @@ def test_the_reference_shows_json_as_it_is(
     monkeypatch.chdir(published.parent)
     tested = shutil.copytree(published, published.parent / "tested")
     (tested / "examples.rules").write_text(EXAMPLE)
+    planned = shutil.copytree(published, published.parent / "planned") / "value.rules"
+    planned.write_text(planned.read_text("utf-8").replace("frequency >= 2", "frequency >= 1"), "utf-8")
     suite = shutil.copytree(tested / "data", tested / "tests" / "quiet")
     (suite / "suite.toml").write_text(f"as_of = {DAY}\n")
     (suite / "expected.csv").write_text("customer_id,tier loyalty\n1,Gold\n")
     answers = {
-        name: ask(*(word.lower() if word in ("SHOP", "TESTED") else word for word in words), "--format", "json").json
+        name: ask(
+            *(word.lower() if word in ("SHOP", "TESTED", "PLANNED") else word for word in words), "--format", "json"
+        ).json
         for name, words in SHOWN.items()
     }
     broken = published / "more.rules"
