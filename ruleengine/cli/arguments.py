@@ -64,7 +64,7 @@ def split(given: Sequence[str], *names: str, optional: Sequence[str] = ()) -> tu
     What begins with a ruleset is read so; otherwise it was left out if the working folder is one.
     """
     rest = list(given)
-    named = bool(rest) and (_is_ruleset(Path(rest[0])) or not _is_ruleset(Path(".")))
+    named = bool(rest) and (is_ruleset(rest[0]) or not is_ruleset("."))
     path = Path(rest.pop(0)) if named else Path(".")
     if len(rest) < len(names):
         raise click.UsageError(f"Missing argument '{names[len(rest)]}'.")
@@ -73,7 +73,8 @@ def split(given: Sequence[str], *names: str, optional: Sequence[str] = ()) -> tu
     return path, *rest, *[None] * (len(names) + len(optional) - len(rest))
 
 
-def _is_ruleset(path: Path) -> bool:
+def is_ruleset(text: str) -> bool:
+    path = Path(text)
     return path.is_file() if path.name == MANIFEST else (path / MANIFEST).is_file()
 
 

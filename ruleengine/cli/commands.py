@@ -292,10 +292,16 @@ def explain(words: tuple[str, ...], number: int | None, profile: str, form: str)
 @arguments.profile
 @arguments.report_format
 def diff(words: tuple[str, ...], limit: int, profile: str, form: str) -> None:
-    """Compare version B with version A."""
+    """Compare version B with version A, or the rules in folder B with those in folder A."""
+    from ruleengine.cli import blocks, plans
     from ruleengine.cli import versions as shown
     from ruleengine.verbs.diff import diff
+    from ruleengine.verbs.rule_changes import diff_rulesets
 
+    if len(words) == 2 and all(map(arguments.is_ruleset, words)):
+        changes = diff_rulesets(Path(words[0]), Path(words[1]))
+        _tell(form, changes, lambda screen: blocks.as_text(plans.changes(changes, screen), screen))
+        return
     path, a, b = arguments.split(words, "A", "B")
     report = diff(path, profile, arguments.whole(a, "A"), arguments.whole(b, "B"), limit)
     _tell(form, report, lambda screen: shown.difference(report, screen))

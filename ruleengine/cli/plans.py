@@ -9,7 +9,7 @@ from ruleengine.store.records import GIVEN, Amount
 from ruleengine.verbs.explain import Condition, RuleExplanation, said
 from ruleengine.verbs.guards import said as said_of_check
 from ruleengine.verbs.plan import Against, Comparison, Move, PlanReport, RuleMoves
-from ruleengine.verbs.rule_changes import StatementChange
+from ruleengine.verbs.rule_changes import RulesetDiff, StatementChange
 
 MOST_REASONS = 3
 """So many conditions are told of a sample."""
@@ -210,6 +210,14 @@ def _brief(rule: RuleMoves | None) -> str:
         return f"{sum(move.customers for move in rule.moves):,} move"
     signs = (("+", [m for m in rule.moves if m.new]), ("-", [m for m in rule.moves if not m.new]))
     return " ".join(filter(None, (_signed(sign, moves) for sign, moves in signs)))
+
+
+def changes(report: RulesetDiff, terminal: Terminal) -> Iterator[Block]:
+    verb = "differs" if len(report.changes) == 1 else "differ"
+    found = f"{counted(len(report.changes), 'statement')} {verb}" if report.changes else "no statement differs"
+    yield Heading(f"{report.a} {terminal.arrow} {report.b}: {found}", first=True)
+    if report.changes:
+        yield changes_table(report.changes)
 
 
 def changes_table(changes: Sequence[StatementChange]) -> Table:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from ruleengine.checking.differences import Difference, Part, compare
 from ruleengine.checking.reach import Givens, Reach
 from ruleengine.checking.ruleset import Rule, Ruleset
 from ruleengine.planning.layout import Layout
 from ruleengine.schema import MANIFEST
 from ruleengine.store.records import Counts
-from ruleengine.syntax.comparing import Difference, Part, compare
 from ruleengine.syntax.parse import parse
 from ruleengine.verbs import opening
 from ruleengine.verbs.opening import Opened

@@ -233,3 +233,49 @@ def test_markdown_is_made_of_whole_tables(ask: Ask, published: Path) -> None:
     assert "<img" not in shown
     assert "@team" not in shown
     assert "`c`" not in shown
+
+
+# -- rules beside rules --------------------------------------------------------------------------------------------
+
+
+def test_a_change_of_a_metric_tells_whom_it_reaches(ask: Ask, shop: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(shop, tmp_path / "other")
+    change(
+        other,
+        'metric frequency = count(orders where status = "paid")',
+        "metric frequency = count(orders)",
+        "model.rules",
+    )
+    change(other, "let vip_floor = 1_000", "let vip_floor = 1_500")
+    change(other, 'timezone = "Europe/Berlin"', 'timezone = "Asia/Tokyo"', "ruleset.toml")
+
+    answer = ask("diff", shop, other)
+    timezone, frequency, floor = ask("diff", shop, other, "--format", "json").json["changes"]
+
+    assert answer.code == 0
+    assert [part["new"] for part in (*timezone["parts"], *frequency["parts"], *floor["parts"])] == [
+        "Asia/Tokyo",
+        "count(orders)",
+        "1_500",
+    ]
+    assert [each["name"] for each in frequency["reaches"]] == ["VIP", "睡眠"]
+    assert [each["name"] for each in floor["reaches"]] == ["VIP"]
+    assert (floor["file"], floor["line"]) == (str(other / "value.rules"), 1)
+    assert re.search(r'parameter vip_floor +changed: = +1_000 +1_500 +tag "VIP"', answer.out)
+
+
+def test_the_same_rules_do_not_differ(ask: Ask, shop: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(shop, tmp_path / "other")
+    ask("fmt", other, "--lang", "zh")
+
+    assert ask("diff", shop, other).out == f"{shop} → {other}: no statement differs\n"
+
+
+def test_rules_with_errors_are_not_compared(ask: Ask, shop: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(shop, tmp_path / "other")
+    change(other, "frequency >= 2", "frequenci >= 2")
+
+    answer = ask("diff", shop, other)
+
+    assert answer.code == 1
+    assert f"{other / 'value.rules'}:" in answer.err

@@ -25,6 +25,7 @@ SHOWN = {
     "history": ["history", "SHOP", "1"],
     "explain": ["explain", "SHOP", "1", "VIP"],
     "diff": ["diff", "SHOP", "1", "2"],
+    "changes": ["diff", "SHOP", "PLANNED"],
     "export": ["export", "SHOP", "-o", "answers.csv"],
     "doctor": ["doctor", "SHOP"],
 }

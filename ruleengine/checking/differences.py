@@ -1,11 +1,12 @@
 """How two sets of rules differ: by their trees, so that neither layout nor the order of statements is a difference."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, assert_never
 
+from ruleengine.checking.metrics import instance_name
+from ruleengine.checking.scope import split_window
 from ruleengine.syntax import nodes
 
 Key = tuple[str, str]
@@ -116,8 +117,6 @@ def _key(statement: nodes.Statement) -> Key:
 
 # -- one spelling -------------------------------------------------------------------------------------------
 
-_SUFFIX = re.compile(r"(.+)(_(?:\d+[dwmy]|[mqy]td))")
-
 
 def _plain(value: Any, labels: Mapping[str, str], names: Mapping[str, str], tags: Mapping[str, str]) -> Any:
     """Without parentheses, which the tree needs no more, `is` as `=`, labels as names, and former names as new ones."""
@@ -137,9 +136,9 @@ def _plain(value: Any, labels: Mapping[str, str], names: Mapping[str, str], tags
         case nodes.Reference(qualifier=nodes.Name() as qualifier):  # a column, which no statement of its own names
             return replace(value, qualifier=_plain(qualifier, labels, names, tags))
         case nodes.Name(text=text):
-            found = _SUFFIX.fullmatch(text)
-            windowed = name(found[1]) + found[2] if found else text
-            return replace(value, text=name(text) if name(text) != text else windowed)
+            split = split_window(text)
+            through = instance_name(name(split[0]), split[1], "") if split else text
+            return replace(value, text=name(text) if name(text) != text else through)
         case nodes.HasTag(tag=tag) | nodes.HadTag(tag=tag):
             return replace(value, tag=replace(tag, value=tags.get(tag.value, tag.value)))
         case nodes.RuleName(kind="tag", name=nodes.Text() as tag):
