@@ -52,13 +52,15 @@ class Evidence:
 
 
 def of_run(evidence: Evidence, as_of: str) -> str:
-    """The changes in `store_moves`, decided by the rules of a run."""
+    """The changes in `store_moves`, decided by the rules of a run; `store_prior` says what was held before: see
+    `dating`."""
     return (
         f"SELECT m.customer, n.kind, n.name, o.text AS old, w.text AS new, "
-        f"CASE WHEN m.new <> 0 THEN {as_of} END AS since, "
+        f"CASE WHEN m.new <> 0 THEN coalesce(p.since, {as_of}) END AS since, "
         f"CASE WHEN v.customer IS NOT NULL THEN n.rule_hash::VARCHAR END AS rule_hash, "
         f"{evidence.expression()} AS evidence, n.ord "
-        f"{_TEXTS} LEFT JOIN result_values v ON v.customer = m.customer"
+        f"{_TEXTS} LEFT JOIN result_values v ON v.customer = m.customer "
+        f"LEFT JOIN store_prior p ON p.customer = m.customer AND p.id = m.id AND p.value = m.new"
     )
 
 

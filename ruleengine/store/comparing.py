@@ -10,6 +10,12 @@ from ruleengine.store.names import Name, Names, levels_sql, table_sql
 from ruleengine.store.records import Counts, Move, Movement
 from ruleengine.store.relations import Shape, differences, moves
 
+TABLES = (
+    *("names", "levels", "new", "changed", "moves", "folded", "before", "differing", "prior"),
+    *("state", "kept", "memory", "manual", "salts"),
+)
+"""Temporary ones, each called `store_…`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -123,6 +129,6 @@ def compare(duck: duckdb.DuckDBPyConnection, new: str, old: str, names: Names) -
 
 
 def clear(duck: duckdb.DuckDBPyConnection) -> None:
-    """Drop what comparing and staging left behind."""
-    for table in ("names", "levels", "new", "changed", "moves", "folded", "state", "kept", "salts"):
+    """Drop what comparing, staging and recalling left behind."""
+    for table in TABLES:
         duck.execute(f"DROP TABLE IF EXISTS temp.store_{table}")

@@ -1,6 +1,7 @@
 """DuckDB, and text inside its SQL where a parameter cannot stand."""
 
 import tempfile
+from datetime import date
 
 import duckdb
 
@@ -16,3 +17,7 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def date_literal(day: date) -> str:
+    return f"DATE '{day.isoformat()}'"

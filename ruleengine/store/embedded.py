@@ -12,7 +12,8 @@ import duckdb
 
 from ruleengine.diagnostics import codes
 from ruleengine.planning.layout import Layout
-from ruleengine.store import archive, documents, ledger, lock, previewing, state, versions
+from ruleengine.planning.memory import Memory
+from ruleengine.store import archive, documents, ledger, lock, previewing, recalling, state, versions
 from ruleengine.store.comparing import clear, name_tables
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
@@ -276,7 +277,13 @@ class EmbeddedStore:
 
         return self._from_files(find)
 
-    def _from_files(self, work: Callable[[duckdb.DuckDBPyConnection, Connection], T], empty: T | None = None) -> T:
+    def _from_files(
+        self,
+        work: Callable[[duckdb.DuckDBPyConnection, Connection], T],
+        *,
+        empty: T | None = None,
+        duck: duckdb.DuckDBPyConnection | None = None,
+    ) -> T:
         """Do something with the files of published versions. A writer may prune one between our look into the ledger
         and its opening: then look again."""
         last: Exception | None = None
@@ -287,7 +294,7 @@ class EmbeddedStore:
                         return empty
                     raise no_version()
                 try:
-                    return work(connect(), connection)
+                    return work(duck or connect(), connection)
                 except (duckdb.IOException, OSError) as error:
                     last = error
         raise unusable(last)
@@ -313,6 +320,19 @@ class EmbeddedStore:
                 else nobody(key_type, Shape.of(names))
             )
             return previewing.compared(connection, layout, names, old, base, base.counts if base else None, asked)
+
+    def recall(self, connection: duckdb.DuckDBPyConnection, memory: Memory, as_of: date) -> Version | None:
+        def find(duck: duckdb.DuckDBPyConnection, reader: Connection) -> Version | None:
+            line = [self._ledger.version(reader, number) for number in reversed(ledger.line(reader))]
+            line = [version for version in line if version.as_of < as_of]
+            key_type = self._ledger.key_sql(reader)
+            recalling.recall(duck, reader, self._folder, memory, line, as_of, key_type)
+            return line[-1] if line else None
+
+        if self.identity() is None:
+            recalling.nothing(connection, memory, as_of)
+            return None
+        return self._from_files(find, duck=connection)
 
     @contextmanager
     def writer(self, actor: str, identity: Identity) -> Iterator[EmbeddedWriter]:

@@ -13,7 +13,8 @@ class Folder:
     """
     ledger.db           versions, runs, names, and the rows that are served
     writer.lock
-    runs/RUN/           changes.parquet arrivals.parquet state.parquet values.parquet salts.parquet
+    runs/RUN/           changes.parquet arrivals.parquet state.parquet values.parquet salts.parquet, and
+                        memory.parquet where there is something to remember
     salts/              salts of many runs, merged
     """
 
@@ -44,6 +45,9 @@ class Folder:
 
     def values(self, run_id: str) -> Path:
         return self.runs / run_id / "values.parquet"
+
+    def memory(self, run_id: str) -> Path:
+        return self.runs / run_id / "memory.parquet"
 
     def run_salts(self, run_id: str) -> Path:
         return self.runs / run_id / "salts.parquet"

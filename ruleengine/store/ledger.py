@@ -92,6 +92,23 @@ CREATE TABLE members (
 CREATE INDEX members_superseded ON members (to_serial) WHERE to_serial IS NOT NULL;
 """
 
+_SINCE_FORMAT_2 = """
+-- What people set by hand, and took away again (no value): only ever added to.
+CREATE TABLE manual (
+    customer NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    as_of TEXT NOT NULL,         -- counts for runs of this day and later ones
+    value TEXT,
+    expires_on TEXT,             -- the first day on which it does not count any more
+    actor TEXT NOT NULL,
+    reason TEXT,
+    PRIMARY KEY (customer, kind, name, version)
+) WITHOUT ROWID;
+CREATE INDEX manual_names ON manual (kind, name);
+"""
+
 
 class Ledger:
     """Connections to one ledger.db: one for reading per thread, and one for writing while there is a writer."""
@@ -165,6 +182,7 @@ class Ledger:
             else:
                 _refuse_newer(meta)
                 refuse_another(_identity(meta), identity)
+                _upgrade(connection, int(meta["format"]))
         except sqlite3.Error as error:
             raise unusable(error) from error
         return connection
@@ -228,16 +246,24 @@ def _create(connection: sqlite3.Connection, identity: Identity) -> None:
         "entity": identity.entity,
         "key_type": identity.key_type,
     }
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for statement in _TABLES.split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
+    with transaction(connection):
+        _make(connection, _TABLES)
+        _make(connection, _SINCE_FORMAT_2)
         connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
+
+
+def _upgrade(connection: sqlite3.Connection, found: int) -> None:
+    """Add what an older format has not. Files stay as they are: every format reads them."""
+    if found < FORMAT:
+        with transaction(connection):
+            _make(connection, _SINCE_FORMAT_2)
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
+
+
+def _make(connection: sqlite3.Connection, tables: str) -> None:
+    for statement in tables.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
 
 
 def _identity(meta: Mapping[str, str]) -> Identity:
@@ -286,6 +312,12 @@ def in_force(connection: sqlite3.Connection, day: str) -> int | None:
     """The version of the line that held on a day. As-ofs ascend along the line; the later of equal ones counts."""
     as_ofs = dict(connection.execute("SELECT number, as_of FROM versions").fetchall())
     return next((number for number in line(connection) if as_ofs[number] <= day), None)
+
+
+def before(connection: sqlite3.Connection, day: str) -> int | None:
+    """The version of the line that held on the day before: what a run for this day looks back at."""
+    as_ofs = dict(connection.execute("SELECT number, as_of FROM versions").fetchall())
+    return next((number for number in line(connection) if as_ofs[number] < day), None)
 
 
 def run_row(connection: sqlite3.Connection | None, run_id: str) -> sqlite3.Row:

@@ -9,6 +9,7 @@ STEPS = (
     "values-renamed",
     "state-written",
     "state-renamed",
+    "memory-renamed",
     "arrivals-renamed",
     "salts-renamed",
     "changes-written",

@@ -13,6 +13,7 @@ from typing import Protocol
 import duckdb
 
 from ruleengine.planning.layout import Layout
+from ruleengine.planning.memory import Memory
 from ruleengine.store.previewing import Asked
 from ruleengine.store.records import (
     Answer,
@@ -108,6 +109,14 @@ class Store(Protocol):
 
     def preview(self, connection: duckdb.DuckDBPyConnection, layout: Layout, as_of: date, asked: Asked) -> Preview:
         """Compare the result tables with what is published, and write nothing."""
+        ...
+
+    def recall(self, connection: duckdb.DuckDBPyConnection, memory: Memory, as_of: date) -> Version | None:
+        """Make the temporary tables `remembered` and `remembered_names` that a plan asks for (see `planning.memory`),
+        and answer the previous version: the last one of the line with an earlier as-of.
+
+        `remembered` has who has anything to remember; a BOOLEAN there is TRUE or NULL. Its `customer` is BIGINT for
+        integer keys, otherwise VARCHAR."""
         ...
 
     def writer(self, actor: str, identity: Identity) -> AbstractContextManager["Writer"]:

@@ -19,7 +19,7 @@ from ruleengine.store.records import (
     VersionKind,
 )
 
-FORMAT = 1
+FORMAT = 2
 """Of the store: tables, files and hashes."""
 LANGUAGE = 1
 """Of the rules whose answers are kept."""
@@ -35,6 +35,8 @@ class StagedFiles:
     root: str
     words: int
     ladders: int
+    memory: int = 0
+    """Rows of its memory file; without any there is no such file."""
 
 
 def staged_text(files: StagedFiles) -> str:

@@ -15,7 +15,7 @@ import duckdb
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.planning.layout import Layout
-from ruleengine.store import archive, canonical, changes, ledger, publishing, staging, state, sweeping, versions
+from ruleengine.store import archive, canonical, changes, dating, ledger, publishing, staging, state, sweeping, versions
 from ruleengine.store.comparing import clear, compare, name_tables
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder, copy, whole
@@ -168,7 +168,19 @@ class EmbeddedWriter:
         old = self._state(duck, base, names)
         new = f"(SELECT customer, {names.projection(layout)} FROM result_assignments)"
         comparison = compare(duck, new, old, names)
-        staging.write_state(duck, old, names, day, self._folder.state(run.id))
+        customers = "store_changed"
+        path = self._folder.state(run.id)
+        if base is None or base.as_of < run.header.as_of:
+            staging.write_state(duck, old, dating.from_base(duck, names, layout), names, day, path)
+        else:
+            number = ledger.before(self._ledger, run.header.as_of.isoformat())
+            previous = None if number is None else self._version(number)
+            before = self._state(duck, previous, names, table="store_before")
+            differing = dating.from_earlier(duck, new, before, names, layout)
+            staging.write_state(duck, before, differing, names, day, path)
+            dating.add_redated(duck, read(path), old, names)
+            customers = "(SELECT customer FROM store_changed UNION ALL SELECT customer FROM store_moves)"
+        remembered = staging.write_memory(duck, layout, names, path, self._folder.memory(run.id))
         counts = comparison.counts(
             base.counts if base else None,
             [tag.name for tag in layout.tags],
@@ -183,7 +195,8 @@ class EmbeddedWriter:
         )
         with transaction(self._ledger):
             update_run(self._ledger, run.id, value_columns=archive.columns_text(layout.values))
-        self._finish_staging(staged, duck, names, changes.of_run(evidence, day), Shape.of(names))
+        decided = changes.of_run(evidence, day)
+        self._finish_staging(staged, duck, names, decided, Shape.of(names), customers=customers, memory=remembered)
         clear(duck)
         return Delta(
             run=staged,
@@ -197,12 +210,20 @@ class EmbeddedWriter:
         )
 
     def _finish_staging(
-        self, run: Run, duck: duckdb.DuckDBPyConnection, names: Names, changes_sql: str, shape: Shape
+        self,
+        run: Run,
+        duck: duckdb.DuckDBPyConnection,
+        names: Names,
+        changes_sql: str,
+        shape: Shape,
+        *,
+        customers: str = "store_changed",
+        memory: int,
     ) -> None:
         """Write who came and went, new salts and the changes, and note in the ledger that the run is staged."""
         if run.base is not None:
             staging.write_arrivals(duck, self._folder.arrivals(run.id))
-        sealed = self._seal(run, duck, "store_changed", changes_sql, shape)
+        sealed = replace(self._seal(run, duck, customers, changes_sql, shape), memory=memory)
         with transaction(self._ledger):
             ledger.add_names(self._ledger, names)
             update_run(
@@ -290,9 +311,11 @@ class EmbeddedWriter:
             copy(self._folder.values(target.run), self._folder.values(run.id))
         with transaction(self._ledger):
             update_run(self._ledger, run.id, value_columns=was["value_columns"])
+        staged = versions.staged(was["staged"])
+        if staged.memory:
+            copy(self._folder.memory(target.run), self._folder.memory(run.id))
         if was["has_state"]:
             copy(self._folder.state(target.run), self._folder.state(run.id))
-            staged = versions.staged(was["staged"])
             shape = Shape(staged.words, staged.ladders)
         else:
             shape = Shape.of(names)
@@ -305,7 +328,7 @@ class EmbeddedWriter:
             f"WHERE customer IN (SELECT customer FROM store_moves)"
         )
         restored = changes.of_rollback(holdings("store_state", names))
-        self._finish_staging(staged_run, duck, names, restored, shape)
+        self._finish_staging(staged_run, duck, names, restored, shape, memory=staged.memory)
         return self._publish(run.id, reason)
 
     def _publish(self, run_id: str, reason: str | None) -> Version:
@@ -322,7 +345,7 @@ class EmbeddedWriter:
             # Another version came between: the leaves are made again for the number that this one gets.
             path = self._folder.changes(run.id)
             shape = Shape(staged.words, staged.ladders)
-            staged = self._seal(run, duck, read(path), changes.again(path), shape)
+            staged = replace(self._seal(run, duck, read(path), changes.again(path), shape), memory=staged.memory)
             with transaction(self._ledger):
                 update_run(self._ledger, run.id, staged=versions.staged_text(staged))
         publication = Publication(

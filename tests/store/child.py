@@ -2,26 +2,36 @@
 
 import resource
 import sys
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.planning.memory import Memory, TagMemory
 from ruleengine.store import open_store
 from ruleengine.store.records import Key
 from ruleengine.store.store import Store
-from tests.store.tables import IDENTITY, Held, held, publish
+from tests.store.tables import IDENTITY, Held, Rules, held, publish
 
 CUSTOMERS = 40
+VIP = TagMemory(tag="VIP", formerly=(), held="held", matched="matched")
+NEW = TagMemory(tag="New", formerly=(), held="new_held", matched="new_matched")
+RULES = Rules(memory=Memory(tags=(VIP, NEW)))
+LAST = date(2025, 12, 31)
+"""When a tag last matched, though it is given."""
 
 
 def generation(number: int) -> dict[Key, Held]:
     """In an even generation everybody is VIP and Gold, in an odd one nobody is; some come and go."""
     if number % 2 == 0:
-        return {key: held("VIP", loyalty="Gold", abc="A") for key in range(CUSTOMERS)}
-    return {key: held("New", loyalty="Member", abc="B") for key in range(2, CUSTOMERS + 2)}
+        vip = replace(held("VIP", loyalty="Gold", abc="A"), matched={"VIP": LAST})
+        return dict.fromkeys(range(CUSTOMERS), vip)
+    new = replace(held("New", loyalty="Member", abc="B"), matched={"New": LAST})
+    return dict.fromkeys(range(2, CUSTOMERS + 2), new)
 
 
 def publish_generation(store: Store, number: int) -> None:
-    publish(store, f"2026-{1 + number // 28:02}-{1 + number % 28:02}", generation(number))
+    publish(store, f"2026-{1 + number // 28:02}-{1 + number % 28:02}", generation(number), rules=RULES)
 
 
 def main(path: str, story: str, *arguments: str) -> None:

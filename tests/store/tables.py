@@ -3,16 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 import duckdb
 
 from ruleengine.planning.layout import TAGS_PER_WORD, LadderSlot, Layout, TagSlot, ValueColumn
+from ruleengine.planning.memory import Memory
 from ruleengine.store.records import Delta, Identity, Key, RunHeader, Version
 from ruleengine.store.store import Store
 from ruleengine.types import COLUMN_TYPES, DATE, TEXT, exact
 
 IDENTITY = Identity(ruleset="retail", entity="customer", key_type="integer")
 TEXT_IDENTITY = Identity(ruleset="retail", entity="customer", key_type="text")
+
+
+class Standing(NamedTuple):
+    """Where a customer stands on a tier, a level set by hand left aside."""
+
+    level: str | None
+    reached: date | None
+    below: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +34,10 @@ class Held:
     money: str = "0.0000"
     orders: int = 0
     city: str | None = None
+    matched: Mapping[str, date] = field(default_factory=dict)
+    """Of tags that are given without their condition: when it last held."""
+    standing: Mapping[str, Standing] = field(default_factory=dict)
+    """Of tiers that are remembered, where it is not simply what is published."""
 
 
 def held(*tags: str, money: str = "0.0000", orders: int = 0, city: str | None = None, **ladders: str) -> Held:
@@ -38,6 +52,11 @@ class Rules:
     tiers: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"loyalty": ("Gold", "Silver", "Member")})
     classes: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"abc": ("A", "B", "C")})
     key_type: str = "integer"
+    formerly: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Former names of tags."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Former values of tiers and classes, and what they are called now."""
+    memory: Memory = field(default_factory=Memory)
 
     @property
     def layout(self) -> Layout:
@@ -58,6 +77,7 @@ class Rules:
                     bit=index % TAGS_PER_WORD,
                     reads=("v0", "v1") if index % 2 == 0 else ("v2",),
                     rule_hash=f"hash of {name}",
+                    formerly=tuple(self.formerly.get(name, ())),
                 )
                 for index, name in enumerate(self.tags)
             ),
@@ -69,9 +89,11 @@ class Rules:
                     values=tuple(values),
                     reads=("v3", "v0"),
                     rule_hash=f"hash of {name}",
+                    formerly={was: now for was, now in self.renamed.items() if now in values},
                 )
                 for index, (kind, name, values) in enumerate(ladders)
             ),
+            memory=self.memory,
         )
 
 
@@ -85,6 +107,9 @@ def fill(connection: duckdb.DuckDBPyConnection, rules: Rules, customers: Mapping
     words = [f"w{word}" for word in range(layout.words)]
     ladders = [slot.column for slot in layout.ladders]
     columns = [f"customer {key}", *(f"{word} BIGINT" for word in words), *(f"{name} SMALLINT" for name in ladders)]
+    columns += [f'"{tag.matched}" DATE' for tag in layout.memory.tags]
+    for tier in layout.memory.tiers:
+        columns += [f'"{tier.level}" VARCHAR', f'"{tier.reached}" DATE', f'"{tier.below}" DATE']
     connection.execute(f"CREATE OR REPLACE TABLE result_assignments ({', '.join(columns)})")
     connection.execute(
         f"CREATE OR REPLACE TABLE result_values (customer {key}, v0 DECIMAL(18, 4), v1 BIGINT, v2 VARCHAR, v3 DATE)"
@@ -100,7 +125,9 @@ def fill(connection: duckdb.DuckDBPyConnection, rules: Rules, customers: Mapping
             slot.values.index(what.ladders[slot.name]) + 1 if slot.name in what.ladders else 0
             for slot in layout.ladders
         ]
-        assignments.append([customer, *bits, *positions])
+        matched = [what.matched.get(tag.tag) for tag in layout.memory.tags]
+        standing = [each for tier in layout.memory.tiers for each in what.standing.get(tier.tier, (None, None, None))]
+        assignments.append([customer, *bits, *positions, *matched, *standing])
         values.append([customer, what.money, what.orders, what.city, date(2020, 2, 29)])
     for table, rows in (("result_assignments", assignments), ("result_values", values)):
         if rows:

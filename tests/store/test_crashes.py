@@ -5,16 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from ruleengine.planning.memory import Memory
 from ruleengine.store import open_store
 from ruleengine.store.records import RunState
 from ruleengine.store.steps import STEPS
 from ruleengine.store.store import Store
 from tests.store import verifier
-from tests.store.child import CUSTOMERS, generation, publish_generation
+from tests.store.child import CUSTOMERS, LAST, NEW, RULES, VIP, generation, publish_generation
 from tests.store.tables import hold
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +60,11 @@ def check_whole(store: Store, number: int, folder: Path) -> None:
         assert list(store.members("tag", tag, limit=1000).customers) == [
             key for key, held in expected.items() if tag in held.tags
         ]
+    connection = duckdb.connect()
+    asked = VIP if number % 2 else NEW
+    store.recall(connection, Memory(tags=(asked,)), current.as_of + timedelta(days=1))
+    remembered = connection.execute("SELECT * FROM remembered ORDER BY customer").fetchall()
+    assert remembered == [(key, True, LAST) for key in expected]
     assert store.export(folder / "all.csv") == 3 * CUSTOMERS
     assert verifier.check(folder / "store") == []
 
@@ -125,7 +133,7 @@ def test_a_held_run_survives_a_publication_that_dies(tmp_path: Path, step: str) 
     path = tmp_path / "store"
     store = open_store(path)
     publish_generation(store, 0)
-    run = hold(store, "2026-01-02", generation(1)).run.id
+    run = hold(store, "2026-01-02", generation(1), rules=RULES).run.id
 
     crash(path, step, "publish-held", run)
 

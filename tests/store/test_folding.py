@@ -55,7 +55,9 @@ def runs(draw: st.DrawFn) -> tuple[int, Rules, dict[Key, Held]]:
 steps = st.lists(st.one_of(runs(), st.integers(1, 8)), min_size=2, max_size=7)
 
 
-def expected(base: Mapping[Key, Holding], mine: Rules, customers: Mapping[Key, Held], day: date) -> dict[Key, Holding]:
+def expected(
+    previous: Mapping[Key, Holding], mine: Rules, customers: Mapping[Key, Held], day: date
+) -> dict[Key, Holding]:
     state: dict[Key, Holding] = {}
     for key, what in customers.items():
         holding: Holding = {}
@@ -66,7 +68,7 @@ def expected(base: Mapping[Key, Holding], mine: Rules, customers: Mapping[Key, H
             if name in what.ladders
         }
         for name, value in values.items():
-            before = base.get(key, {}).get(name)
+            before = previous.get(key, {}).get(name)
             holding[name] = (value, before[1] if before and before[0] == value else day)
         state[key] = holding
     return state
@@ -143,7 +145,8 @@ def test_what_was_computed_is_what_is_read(monkeypatch: pytest.MonkeyPatch, stor
                 version = publish(store, day, customers, rules=mine)
                 assert version.base == base
                 assert version.detached == (bool(line) and day < as_ofs[line[0]])
-                states[version.number] = expected(states[base] if base else {}, mine, customers, day)
+                previous = next((number for number in line if as_ofs[number] < day), None)
+                states[version.number] = expected(states[previous] if previous else {}, mine, customers, day)
                 if not version.detached:
                     line.insert(0, version.number)
             as_ofs[version.number] = version.as_of

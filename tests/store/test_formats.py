@@ -1,0 +1,62 @@
+"""Stores that earlier formats left. They are kept in `kept/`, packed; each was written by the program of its time."""
+
+import shutil
+import sqlite3
+import tarfile
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ruleengine.planning.memory import ManualMemory, Memory, TagMemory
+from ruleengine.store import open_store
+from ruleengine.store.store import Store
+from ruleengine.store.versions import FORMAT
+from tests.store import verifier
+from tests.store.tables import IDENTITY, held, publish
+
+KEPT = Path(__file__).with_name("kept")
+ASKED = Memory(
+    tags=(TagMemory(tag="VIP", formerly=(), held="held", matched="matched"),),
+    manual=(ManualMemory(kind="tag", name="VIP", formerly=(), column="by_hand"),),
+)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Store:
+    """Four runs and more in a row, one for an earlier day, one that was held, and a rollback."""
+    with tarfile.open(KEPT / "format-1.tar.xz") as packed:
+        packed.extractall(tmp_path, filter="data")
+    shutil.move(tmp_path / "format-1", tmp_path / "store")
+    return open_store(tmp_path / "store")
+
+
+def remembered(store: Store, day: date) -> list[tuple[object, ...]]:
+    connection = duckdb.connect()
+    store.recall(connection, ASKED, day)
+    return connection.execute("SELECT * FROM remembered ORDER BY customer").fetchall()
+
+
+def test_an_older_store_is_read_as_it_is(old: Store, tmp_path: Path) -> None:
+    assert [version.number for version in old.versions()] == list(range(1, 10))
+    assert old.line() == (9, 8, 7, 6, 5, 4, 1)
+    assert old.export(tmp_path / "rows.csv") == 4
+    assert [entry.version for entry in old.history(4)] == [2, 2, 4, 4]
+    assert remembered(old, date(2026, 3, 5)) == [(key, True, date(2026, 3, 4), None) for key in (1, 2)]
+    assert verifier.check(tmp_path / "store") == []
+
+
+def test_an_older_store_is_written_in_todays_format_from_then_on(old: Store, tmp_path: Path) -> None:
+    before = old.versions()
+
+    with old.writer("tester", IDENTITY) as writer:
+        writer.rollback(2, "back")
+    version = publish(old, "2026-04-01", {1: held("VIP")})
+
+    assert (version.number, version.base) == (11, 10)
+    assert old.versions()[:9] == before
+    assert remembered(old, date(2026, 4, 2)) == [(1, True, date(2026, 4, 1), None)]
+    ledger = sqlite3.connect(tmp_path / "store" / "ledger.db")
+    assert ledger.execute("SELECT value FROM meta WHERE name = 'format'").fetchone() == (str(FORMAT),)
+    assert verifier.check(tmp_path / "store") == []
