@@ -26,7 +26,7 @@ FORMAT = 1
 """The number of the layout of ruleset.toml, likewise."""
 
 EngineName = Literal["duckdb", "postgres", "spark"]
-ENGINES_BUILT = frozenset({"duckdb"})
+ENGINES_BUILT = frozenset({"duckdb", "postgres"})
 
 
 # -- what everything else sees --------------------------------------------------------------------------
@@ -59,6 +59,8 @@ class Profile:
     """`${NAME}` of an environment variable; never the address itself."""
     memory: str | None
     threads: int | None
+    timeout: int | None
+    """Seconds that a statement of a database may take; None: as long as its server lets it."""
     sources: Mapping[str, Binding]
     span: Span = field(compare=False, repr=False)
 
@@ -166,6 +168,7 @@ def _profile(directory: Path, places: "Places", name: str, table: "_ProfileTable
         dsn=table.dsn,
         memory=table.memory,
         threads=table.threads,
+        timeout=_seconds(table.timeout),
         sources={
             source: Binding(
                 source=source,
@@ -226,6 +229,12 @@ def _memory(text: str) -> str:
     return text
 
 
+def _timeout(text: str) -> str:
+    if not _TIME_LIMIT.fullmatch(text):
+        raise _refuse(codes.time_limit_unreadable, value=text)
+    return text
+
+
 def _dsn(text: str) -> str:
     # The text itself stays out of the message: it may hold a password.
     if not re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", text):
@@ -246,12 +255,18 @@ def _format(number: int) -> int:
 
 
 _DURATION = re.compile(r"([1-9]\d{0,4}) (day|week)s?")
+_TIME_LIMIT = re.compile(r"([1-9]\d{0,5}) (second|minute|hour)s?")
 _Text = Annotated[str, AfterValidator(_plain)]
 
 
 def _days(duration: str | None) -> int | None:
     found = _DURATION.fullmatch(duration or "")
     return int(found[1]) * (7 if found[2] == "week" else 1) if found else None
+
+
+def _seconds(limit: str | None) -> int | None:
+    found = _TIME_LIMIT.fullmatch(limit or "")
+    return int(found[1]) * {"second": 1, "minute": 60, "hour": 3600}[found[2]] if found else None
 
 
 class _Table(BaseModel):
@@ -294,17 +309,25 @@ class _ProfileTable(_Table):
     dsn: Annotated[str, AfterValidator(_dsn)] | None = None
     memory: Annotated[_Text, AfterValidator(_memory)] | None = None
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    timeout: Annotated[_Text, AfterValidator(_timeout)] | None = None
     sources: dict[str, _BindingTable] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _databases_have_addresses(self) -> "_ProfileTable":
-        if self.engine == "duckdb" and self.dsn is not None:
+    def _of_its_engine(self) -> "_ProfileTable":
+        files = self.engine == "duckdb"
+        if files and self.dsn is not None:
             raise _refuse(codes.dsn_without_database, at="dsn")
-        if self.engine == "duckdb":
-            for source, binding in self.sources.items():
-                if binding.file is None:
-                    kind = "table" if binding.table is not None else "sql"
-                    raise _refuse(codes.binding_needs_database, at=f"sources\0{source}", source=source, kind=kind)
+        if self.engine == "postgres" and self.dsn is None:
+            raise _refuse(codes.dsn_missing)
+        for key in ("timeout",) if files else ("memory", "threads"):
+            if getattr(self, key) is not None:
+                raise _refuse(codes.setting_of_another_engine, at=key, engine=self.engine)
+        for source, binding in self.sources.items():
+            if files and binding.file is None:
+                kind = "table" if binding.table is not None else "sql"
+                raise _refuse(codes.binding_needs_database, at=f"sources\0{source}", source=source, kind=kind)
+            if self.engine == "postgres" and binding.file is not None:
+                raise _refuse(codes.binding_needs_files, at=f"sources\0{source}", source=source)
         return self
 
 

@@ -28,7 +28,7 @@ from ruleengine.checking.literals import text_literals
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
-from ruleengine.engines.duckdb import DuckDB, default_clocks
+from ruleengine.engines.duckdb import DuckDB
 from ruleengine.engines.engine import Findings
 from ruleengine.engines.occurrence import never_seen
 from ruleengine.interpreter import Facts, Outcome, Overflow, TagTrace, evaluate, exists, explain
@@ -37,6 +37,7 @@ from ruleengine.schema import Profile
 from ruleengine.schema import parse as parse_manifest
 from ruleengine.source import Source
 from ruleengine.sql.duckdb import DUCKDB
+from ruleengine.sql.scans import default_clocks
 from ruleengine.sql.statements import emit
 from ruleengine.types import BOOLEAN, Type, Value
 from ruleengine.verbs.explain import _filled as filled

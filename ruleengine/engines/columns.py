@@ -56,7 +56,7 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zones
     base = found.split("(")[0]
     match declared.name:
         case "text":
-            if base == "VARCHAR" or base == "ENUM":
+            if base in ("VARCHAR", "ENUM", "UUID"):
                 return Conversion(f"CAST({column} AS VARCHAR)")
             if base in _INTEGERS | _WIDE_INTEGERS:
                 return Conversion(f"CAST({column} AS VARCHAR)")
@@ -93,13 +93,14 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zones
                 return Conversion(column)
         case "date" | "timestamp":
             if base == "DATE" or base.startswith("TIMESTAMP"):
-                return replace(_time(column, found, role, zones), at_extremes=True)
+                return replace(convert_time(column, found, role, zones), at_extremes=True)
         case _:
             raise AssertionError(f"no such column type: {declared}")
     return None
 
 
-def _time(column: str, found: str, role: Role, zones: Zones) -> Conversion:
+def convert_time(column: str, found: str, role: Role, zones: Zones) -> Conversion:
+    """A column of dates or timestamps, of any engine; `found` is DATE, TIMESTAMP, TIMESTAMP WITH TIME ZONE …"""
     finite: tuple[tuple[Fault, str], ...] = (("not-finite", f"{column} IS NOT NULL AND NOT isfinite({column})"),)
     if found == "DATE":
         return Conversion(f"CAST({column} AS {'TIMESTAMP' if role == 'time' else 'DATE'})", faults=finite)

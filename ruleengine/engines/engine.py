@@ -1,6 +1,43 @@
-"""What a run on any engine finds, beside its result tables."""
+"""What every engine does: it binds sources, computes plans on them, and says what it found."""
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, ClassVar, Self
+
+import duckdb
+
+from ruleengine.checking.expressions import IsMissing, MetricValue
+from ruleengine.checking.guards import FreshCheck, SourceCheck
+from ruleengine.checking.ruleset import Ruleset, Tag
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
+from ruleengine.planning.layout import Layout
+from ruleengine.planning.plan import Plan, plan
+from ruleengine.schema import Profile
+from ruleengine.sql.dialect import Dialect
+from ruleengine.sql.guards import GuardQuery, Guards
+from ruleengine.sql.known import Known
+from ruleengine.sql.scans import Clock, Scans
+from ruleengine.sql.statements import Program, emit
+from ruleengine.types import BOOLEAN
+
+Progress = Callable[[str], None]
+"""Told the purpose of each step as it begins."""
+Rows = list[tuple[Any, ...]]
+
+
+class TooLarge(Exception):  # noqa: N818  # the mistake is in the data
+    """A statement computed a number that does not fit.
+
+    `otherwise` is what to say where it cannot be told which metric or rule computes it.
+    """
+
+    def __init__(self, otherwise: Problem) -> None:
+        super().__init__(otherwise.code.name)
+        self.otherwise = otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +71,194 @@ class Findings:
     drafts: tuple[DraftCount, ...]
     unknown_classes: tuple[tuple[str, int], ...]
     """Classes, and how many customers got no value because a line was unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many rows meet a check of a source."""
+
+    check: SourceCheck
+    met: int | None
+    """Of a check of freshness none."""
+    rows: int
+    latest: date | None
+    """Of a check of freshness the latest event's local day."""
+    offending: tuple[dict[str, Any], ...]
+    """A few rows that do not meet it: their key, and what the check reads."""
+
+
+class Engine(ABC):
+    """A connection whose sources are bound and checked, on which plans can be computed.
+
+    Making one raises ProblemError with every problem of the data that the declared columns have. `problems` keeps the
+    warnings.
+    """
+
+    dialect: ClassVar[Dialect]
+
+    def __init__(self, ruleset: Ruleset, profile: Profile) -> None:
+        self.ruleset = ruleset
+        self.profile = profile
+        self.clocks: Mapping[str, Clock] = {}
+        """By events source, how its times lie."""
+        self.problems = Problems()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- what engines do each in its way ----------------------------------------------------------------
+
+    @abstractmethod
+    def query(self, sql: str) -> tuple[list[str], Rows]:
+        """Execute a statement of ours; the names of its columns, and its rows, none of a statement that has none.
+
+        Raises TooLarge where a number does not fit, and ProblemError where the engine cannot finish.
+        """
+
+    @abstractmethod
+    def results(self, layout: Layout) -> duckdb.DuckDBPyConnection:
+        """The tables of `planning.layout` that were computed last, for a store that lies in files.
+
+        The connection may read and write the folders that the engine was made with, and is open as long as it is.
+        """
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def known(self, plan: Plan) -> dict[str, Known]:
+        """What the statements of a plan can make use of."""
+        return {}
+
+    def interruptible(self) -> AbstractContextManager[None]:
+        """Within, Ctrl-C ends the statement at work and arises as KeyboardInterrupt."""
+        return nullcontext()
+
+    @abstractmethod
+    def begin_again(self) -> None:
+        """Forget what was computed before, where new tables do not replace the old ones."""
+
+    # -- computing --------------------------------------------------------------------------------------
+
+    def run(self, plan: Plan, progress: Progress = lambda step: None) -> Findings:
+        """Compute the result tables of a plan (see `planning.layout`) and count what was left out.
+
+        Raises ProblemError where a number overflows, naming the metric, or where the engine cannot finish.
+        """
+        try:
+            program = emit(plan, self.dialect, self.clocks, self.known(plan))
+            self._compute(program, progress)
+            progress("Counting what was left out")
+            return self._findings(program)
+        except TooLarge as error:
+            raise ProblemError(self._overflow(plan) or error.otherwise) from error
+
+    def examine(self, plan: Plan, progress: Progress = lambda step: None) -> tuple[Tally, ...]:
+        """Ask what the checks of the sources want to know; a run need not have computed anything.
+
+        Raises ProblemError where a number overflows, naming the check, or where the engine cannot finish.
+        """
+        tallies = []
+        for query in Guards(plan, Scans(plan, self.dialect, self.clocks)).queries():
+            progress(query.check.text)
+            try:
+                tallies.append(self._tally(query))
+            except TooLarge as error:
+                problem = codes.overflow(query.check.span, name=f"`{query.check.text}`")
+                raise ProblemError(problem) from error
+        return tuple(tallies)
+
+    def _compute(self, program: Program, progress: Progress) -> None:
+        self.begin_again()
+        for statement in program.statements:
+            progress(statement.purpose)
+            self.query(statement.sql(pretty=False))
+
+    def _tally(self, query: GuardQuery) -> Tally:
+        check = query.check
+        _, ((first, rows),) = self.query(self.dialect.sql(query.counts))
+        if isinstance(check, FreshCheck):
+            return Tally(check=check, met=None, rows=rows, latest=first, offending=())
+        offending: tuple[dict[str, Any], ...] = ()
+        if query.rows is not None and first < rows:
+            names, found = self.query(self.dialect.sql(query.rows))
+            offending = tuple(dict(zip(names, row, strict=True)) for row in found)
+        return Tally(check=check, met=first, rows=rows, latest=None, offending=offending)
+
+    def _findings(self, program: Program) -> Findings:
+        _, ((customers,),) = self.query("SELECT count(*) FROM customers")
+        report: Sequence[int] = ()
+        if program.drafts or program.classes:
+            _, (report,) = self.query("SELECT * FROM result_report")
+        sources = []
+        for counts in program.event_counts:
+            _, (row,) = self.query(self.dialect.sql(counts.tree))
+            sources.append(
+                SourceCounts(
+                    source=counts.source,
+                    events=row[0],
+                    without_customer=row[1],
+                    of_unknown_customers=row[2],
+                    without_time=row[3],
+                    unknown_filters=tuple(
+                        (text, count) for text, count in zip(counts.filters, row[4:], strict=True) if count
+                    ),
+                )
+            )
+        drafts = len(program.drafts)
+        return Findings(
+            customers=customers,
+            sources=tuple(sources),
+            drafts=tuple(
+                DraftCount(kind=kind, name=name, value=value, customers=count)
+                for (kind, name, value), count in zip(program.drafts, report[:drafts], strict=True)
+            ),
+            unknown_classes=tuple(
+                (name, count) for name, count in zip(program.classes, report[drafts:], strict=True) if count
+            ),
+        )
+
+    def _overflow(self, failed: Plan) -> Problem | None:
+        """Which metric, or else which rule, computes a number that is too large: each is tried alone."""
+        ruleset = failed.ruleset
+        for name, metric in ruleset.metrics.items():
+            value = MetricValue(type=metric.type, nullable=metric.expression.nullable, metric=name, span=metric.span)
+            test = IsMissing(type=BOOLEAN, operand=value, span=metric.span)
+            if name in failed.metrics and self._fails(failed, _probe(ruleset, test)):
+                return codes.overflow(metric.span, name=f"`{name}`")
+        for rule in ruleset.order:
+            shown = replace(rule, draft=False)
+            alone = replace(
+                ruleset,
+                tags={rule.name: shown} if isinstance(shown, Tag) else {},
+                ladders={} if isinstance(shown, Tag) else {rule.name: shown},
+                order=tuple(shown if other is rule else other for other in ruleset.order),
+            )
+            if self._fails(failed, alone):
+                return codes.overflow(rule.span, name=f"“{rule.name}”")
+        return None
+
+    def _fails(self, failed: Plan, ruleset: Ruleset) -> bool:
+        try:
+            self._compute(emit(plan(ruleset, failed.as_of), self.dialect, self.clocks), lambda step: None)
+        except TooLarge:
+            return True
+        return False
+
+
+def _probe(ruleset: Ruleset, condition: IsMissing) -> Ruleset:
+    """The ruleset with one tag only, which reads what the condition reads."""
+    tag = Tag(
+        name="probe",
+        draft=False,
+        when=condition,
+        unless=None,
+        because=None,
+        owner=None,
+        review_by=None,
+        hash="",
+        span=condition.span,
+    )
+    return replace(ruleset, tags={"probe": tag}, ladders={}, order=(tag,))

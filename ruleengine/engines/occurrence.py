@@ -9,9 +9,9 @@ from ruleengine.checking.literals import TextLiteral
 from ruleengine.checking.scope import near
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
-from ruleengine.engines.binding import parquet
 from ruleengine.engines.columns import quote
 from ruleengine.engines.csv_files import UnreadableError, cells
+from ruleengine.engines.files import parquet
 from ruleengine.schema import Profile
 
 MOST_EXAMPLES = 200

@@ -67,6 +67,10 @@ class Dialect(ABC):
     def date_part(self, part: Literal["month", "day"], date: exp.Expression) -> exp.Expression:
         """Month or day of the month of a date."""
 
+    def zone(self, name: str) -> str:
+        """What the engine calls a zone of the tz database."""
+        return name
+
     # -- aggregates -------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -206,7 +206,7 @@ class Guards:
             return build.column(name, "customer")
         made = build.column(name, "event")
         if name == events.at.name and self.scans.clocks[events.name] == "instant":
-            return build.call("timezone", build.text(self.plan.ruleset.timezone), made)
+            return self.scans.local_time(made)
         return made
 
     def _shown(self, events: Events | None, columns: set[str], attributes: set[str]) -> dict[str, exp.Expression]:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlglot import exp
 
 from ruleengine.checking import expressions as checked
-from ruleengine.checking.ruleset import Events
+from ruleengine.checking.ruleset import Events, Ruleset
 from ruleengine.functions.aggregates import Aggregation
 from ruleengine.planning.plan import Days, Measure, Plan, Scan
 from ruleengine.sql import build
@@ -30,6 +30,14 @@ def source_relation(name: str) -> str:
 def events_of(scan: Scan) -> str:
     """The column for how many events of a pass each customer has."""
     return f"events of {scan.name}"
+
+
+def default_clocks(ruleset: Ruleset) -> dict[str, Clock]:
+    """How times lie where the data cannot be asked: naive, in the declared zone."""
+    return {
+        name: "local" if events.zone is None or events.zone == ruleset.timezone else "instant"
+        for name, events in ruleset.events.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +142,12 @@ class Scans:
 
     def local_day(self, events: Events, at: exp.Expression) -> exp.Expression:
         if self.clocks[events.name] == "instant":
-            at = build.call("timezone", build.text(self.plan.ruleset.timezone), at)
+            at = self.local_time(at)
         return build.cast(at, "DATE")
+
+    def local_time(self, instant: exp.Expression) -> exp.Expression:
+        """What the clock on the wall shows at an instant."""
+        return build.call("timezone", build.text(self.dialect.zone(self.plan.ruleset.timezone)), instant)
 
     def inside(self, events: Events) -> Lowering:
         return Lowering(self.dialect, self.plan.as_of, self.plan.parameters, _EventLeaves(self, events))
@@ -359,10 +371,9 @@ class Scans:
         select = exp.Select(expressions=[build.call("count", exp.Star())])
         select = select.from_(build.table(source_relation(events.name), "event"))
         customer = build.column(events.customer.name, "event")
-        on = exp.EQ(this=build.column(entity.key.name, "known"), expression=customer)
-        held = build.table(source_relation(entity.name), "known")
-        select = select.join(held, on=on, join_type="anti", copy=False)
-        where = build.all_of([until.copy(), build.is_known(customer.copy())])
+        held = exp.Select(expressions=[build.number(1)]).from_(build.table(source_relation(entity.name), "known"))
+        held = held.where(exp.EQ(this=build.column(entity.key.name, "known"), expression=customer), copy=False)
+        where = build.all_of([until.copy(), build.is_known(customer.copy()), build.negated(exp.Exists(this=held))])
         assert where is not None
         return exp.Subquery(this=select.where(where, copy=False))
 

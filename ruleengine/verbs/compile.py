@@ -35,7 +35,7 @@ def compile(path: Path, as_of: date | None = None, profile: str | None = None) -
 
     Looks at no data, so that times count as naive, in the declared zone.
     """
-    from ruleengine.engines.duckdb import default_clocks
+    from ruleengine.sql.scans import default_clocks
 
     opened = opening.opened(path)
     if profile is not None:

@@ -15,9 +15,8 @@ from ruleengine.checking.ruleset import Ruleset
 from ruleengine.checking.uses import led_to
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
-from ruleengine.engines.duckdb import DuckDB, Tally
-from ruleengine.engines.engine import Findings
-from ruleengine.engines.interruption import interruptible
+from ruleengine.engines import opening as engines
+from ruleengine.engines.engine import Findings, Tally
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.plan import plan
 from ruleengine.schema import Profile
@@ -126,10 +125,10 @@ def computed(
     """
     try:
         with clock.phase("checking the data"):
-            engine = DuckDB(ruleset, profile, writable=writable)
+            engine = engines.opened(ruleset, profile, writable)
     except (ProblemError, OSError) as error:
         raise not_usable(error) from error
-    with engine, interruptible(engine.connection):
+    with engine, engine.interruptible():
         work = plan(ruleset, as_of, measure)
         try:
             tallies: tuple[Tally, ...] = ()
@@ -138,12 +137,13 @@ def computed(
                     tallies = engine.examine(work, clock.progress)
             with clock.phase("computing"):
                 findings = engine.run(work, clock.progress)
+                results = engine.results(work.layout)
         except ProblemError as error:
             raise NotUsableError(*_told(error.problems, ruleset, profile)) from error
         yield Computed(
             ruleset=ruleset,
             as_of=as_of,
-            connection=engine.connection,
+            connection=results,
             layout=work.layout,
             findings=findings,
             warnings=_told(engine.problems, ruleset, profile),

@@ -13,7 +13,7 @@ from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.schema import Manifest
 from ruleengine.verbs import published
 
-PACKAGES = ("duckdb", "sqlglot", "lark", "pydantic", "fastapi", "uvicorn", "click", "rich", "tzdata")
+PACKAGES = ("duckdb", "psycopg", "sqlglot", "lark", "pydantic", "fastapi", "uvicorn", "click", "rich", "tzdata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

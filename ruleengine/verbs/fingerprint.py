@@ -18,7 +18,8 @@ Look = tuple[int, int, int] | None
 class Fingerprint:
     """The hash of all files of all sources, and how the files looked while they were read."""
 
-    hash: str
+    hash: str | None
+    """None where the data lies in a database, which a run reads once, in one state."""
     files: Mapping[Path, Look]
 
     def refuse_changes(self) -> None:
@@ -26,6 +27,9 @@ class Fingerprint:
         for path, look in self.files.items():
             if _look(path) != look:
                 raise NotUsableError(codes.data_changed(None, file=str(path)))
+
+
+UNKNOWN = Fingerprint(None, {})
 
 
 def take(sources: Mapping[str, tuple[Binding, Sequence[Path]]]) -> Fingerprint:

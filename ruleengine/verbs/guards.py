@@ -20,7 +20,7 @@ from ruleengine.checking.guards import (
     UniqueCheck,
 )
 from ruleengine.checking.ruleset import Ruleset
-from ruleengine.engines.duckdb import Tally
+from ruleengine.engines.engine import Tally
 from ruleengine.planning.windows import days_of
 from ruleengine.store.records import Counts, Delta, Json, Preview
 from ruleengine.verbs.shapes import as_json

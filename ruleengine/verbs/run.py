@@ -7,13 +7,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
-import duckdb
-
 from ruleengine import settings
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.messages import wording
 from ruleengine.diagnostics.problem import Problem, ProblemError
+from ruleengine.engines import opening as engines
 from ruleengine.engines.engine import DraftCount
 from ruleengine.schema import Profile
 from ruleengine.store.records import Counts, Delta, Json, Movement, Run, RunHeader, Version
@@ -21,7 +20,7 @@ from ruleengine.store.store import Store, Writer
 from ruleengine.verbs import guards, opening, published
 from ruleengine.verbs.checkout import checkout
 from ruleengine.verbs.computing import Clock, Computed, LeftOut, Phase, computed, not_usable
-from ruleengine.verbs.fingerprint import Fingerprint, take
+from ruleengine.verbs.fingerprint import UNKNOWN, Fingerprint, take
 from ruleengine.verbs.guards import CheckResult
 from ruleengine.verbs.opening import Opened
 from ruleengine.verbs.shapes import as_json
@@ -126,6 +125,7 @@ class _Job:
         header = self._header()
         try:
             with self.clock.phase("reading the data"):
+                header = replace(header, engine=engines.release(self.profile))
                 data = self._fingerprint()
         except (ProblemError, OSError) as error:
             with _recorded(writer, writer.begin(header)):
@@ -161,12 +161,14 @@ class _Job:
                 for name, values in in_force.items()
             },
             fingerprint=None,
-            engine=f"duckdb {duckdb.__version__}",
+            engine=self.profile.engine,
             git_commit=found.commit,
             git_author=found.author,
         )
 
     def _fingerprint(self) -> Fingerprint:
+        if self.profile.dsn is not None:
+            return UNKNOWN
         return take({name: (self.profile.binding(name), self.profile.files(name)) for name in self.ruleset.bound})
 
     def _unchanged(self, header: RunHeader, current: Version, counts: Counts) -> RunReport:

@@ -17,11 +17,12 @@ import duckdb
 
 from ruleengine.checking.check import check
 from ruleengine.checking.ruleset import Rule, Ruleset, Tag
-from ruleengine.engines.duckdb import DuckDB, default_clocks
+from ruleengine.engines.duckdb import DuckDB
 from ruleengine.planning.plan import plan
 from ruleengine.schema import load
 from ruleengine.source import Source
 from ruleengine.sql.duckdb import DUCKDB
+from ruleengine.sql.scans import default_clocks
 from ruleengine.sql.statements import emit
 from ruleengine.verbs.run import RunReport, run
 from tests.bench import hand

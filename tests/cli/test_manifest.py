@@ -131,7 +131,7 @@ def test_a_written_out_address_is_refused_and_never_shown(tmp_path: Path, line: 
 
 
 def test_an_engine_that_does_not_run_yet_is_in_the_way_only_of_its_own_profile(tmp_path: Path) -> None:
-    manifest = schema.load(written(tmp_path, PROFILE + "[profiles.prod]\nengine = 'postgres'\n"))
+    manifest = schema.load(written(tmp_path, PROFILE + "[profiles.prod]\nengine = 'spark'\n"))
 
     assert manifest.profile("default").engine == "duckdb"
     with pytest.raises(ProblemError, match="engine-not-yet"):

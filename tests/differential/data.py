@@ -122,6 +122,10 @@ class Column:
             case _:
                 return "DECIMAL({}, {})".format(*self.size)
 
+    @property
+    def postgres_type(self) -> str:
+        return 'text COLLATE pg_catalog."default"' if self.type == "text" else self.duckdb_type
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -1,40 +1,17 @@
 """A case through the real checker, compiler and engine, on Parquet files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 
-from ruleengine.checking.check import check
-from ruleengine.checking.ruleset import Ruleset
 from ruleengine.engines.duckdb import DuckDB
-from ruleengine.planning.plan import plan
 from ruleengine.schema import Profile, parse
 from ruleengine.source import Source
+from tests.differential.answers import Answers, answers_of, checked
 from tests.differential.data import Case, Table
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What the SQL says of one customer. Only values that published rules read are there."""
-
-    values: dict[str, Any]
-    tags: frozenset[str]
-    ladders: dict[str, str | None]
-
-
-def checked(case: Case) -> Ruleset:
-    found = check([Source("case.rules", case.rules)], "case", case.timezone)
-    errors = [
-        f"{problem.code.name} at {problem.span}: {dict(problem.facts)}"
-        for problem in found.problems
-        if problem.is_error
-    ]
-    assert found.ruleset is not None, errors
-    return found.ruleset
 
 
 def run_sql(case: Case) -> dict[Any, Answers]:
@@ -45,25 +22,7 @@ def run_sql(case: Case) -> dict[Any, Answers]:
         for name, table in case.tables.items():
             _write(directory / f"{name}.parquet", table)
         with DuckDB(ruleset, _profile(directory, list(case.tables), case.timezone)) as engine:
-            planned = plan(ruleset, case.as_of)
-            engine.run(planned)
-            layout = planned.layout
-            answers = {}
-            assignments = {
-                row[0]: row[1:] for row in engine.connection.execute("SELECT * FROM result_assignments").fetchall()
-            }
-            for row in engine.connection.execute("SELECT * FROM result_values").fetchall():
-                bits = assignments[row[0]]
-                answers[row[0]] = Answers(
-                    values={value.name: cell for value, cell in zip(layout.values, row[1:], strict=True)},
-                    tags=frozenset(slot.name for slot in layout.tags if bits[slot.word] >> slot.bit & 1),
-                    ladders={
-                        slot.name: slot.values[rung - 1] if (rung := bits[layout.words + index]) else None
-                        for index, slot in enumerate(layout.ladders)
-                    },
-                )
-            assert len(answers) == len(assignments)
-            return answers
+            return answers_of(engine, case.as_of)
 
 
 def _profile(directory: Path, sources: Sequence[str], timezone: str) -> Profile:

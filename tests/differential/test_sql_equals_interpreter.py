@@ -1,9 +1,10 @@
 """Every engine says what the reference interpreter says, to the bit."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -14,8 +15,9 @@ from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.interpreter import Overflow, evaluate_all
 from ruleengine.interpreter.evaluation import Evaluation
 from ruleengine.types import Value
+from tests.differential import duckdb_adapter, postgres_adapter
+from tests.differential.answers import Answers, checked
 from tests.differential.data import Case
-from tests.differential.duckdb_adapter import checked, run_sql
 from tests.differential.strategies import arithmetic_cases, cases
 
 LOOK = settings(
@@ -47,13 +49,16 @@ def differences(actual: Mapping[str, Value], expected: Mapping[str, Value]) -> d
     }
 
 
-def agree(case: Case) -> None:
+Engine = Callable[[Case], dict[Any, Answers]]
+
+
+def agree(case: Case, run_sql: Engine) -> None:
     ruleset = checked(case)
     customers = case.customers()
     try:
         expected = evaluate_all(ruleset, customers, case.as_of)
     except Overflow as overflow:
-        overflows(case, overflow)
+        overflows(case, overflow, run_sql)
         return
     actual = run_sql(case)
     assert set(actual) == set(expected)
@@ -68,7 +73,7 @@ def agree(case: Case) -> None:
         assert answers.ladders == {name: outcome.ladders[name] for name in answers.ladders}, key
 
 
-def overflows(case: Case, expected: Overflow) -> None:
+def overflows(case: Case, expected: Overflow, run_sql: Engine) -> None:
     with pytest.raises(ProblemError) as caught:
         run_sql(case)
     (problem,) = caught.value.problems
@@ -79,24 +84,50 @@ def overflows(case: Case, expected: Overflow) -> None:
 @LOOK
 @given(cases())
 def test_duckdb(case: Case) -> None:
-    agree(case)
+    agree(case, duckdb_adapter.run_sql)
 
 
 @LOOK
 @given(arithmetic_cases())
 def test_duckdb_calculates_alike(case: Case) -> None:
-    agree(case)
+    agree(case, duckdb_adapter.run_sql)
 
 
 @pytest.mark.slow
 @LOOK_LONG
 @given(cases())
 def test_duckdb_at_length(case: Case) -> None:
-    agree(case)
+    agree(case, duckdb_adapter.run_sql)
 
 
 @pytest.mark.slow
 @LOOK_LONG
 @given(arithmetic_cases())
 def test_duckdb_calculates_alike_at_length(case: Case) -> None:
-    agree(case)
+    agree(case, duckdb_adapter.run_sql)
+
+
+@LOOK
+@given(cases())
+def test_postgres(case: Case) -> None:
+    agree(case, postgres_adapter.run_sql)
+
+
+@LOOK
+@given(arithmetic_cases())
+def test_postgres_calculates_alike(case: Case) -> None:
+    agree(case, postgres_adapter.run_sql)
+
+
+@pytest.mark.slow
+@LOOK_LONG
+@given(cases())
+def test_postgres_at_length(case: Case) -> None:
+    agree(case, postgres_adapter.run_sql)
+
+
+@pytest.mark.slow
+@LOOK_LONG
+@given(arithmetic_cases())
+def test_postgres_calculates_alike_at_length(case: Case) -> None:
+    agree(case, postgres_adapter.run_sql)

