@@ -192,7 +192,9 @@ def run(
 
 @program.command()
 @arguments.ruleset
-@arguments.as_of
+@click.option(
+    "--as-of", "days", type=arguments.Day(), multiple=True, metavar="DATE", help="Default: today. Several: a backtest."
+)
 @click.option("--against", type=click.Path(path_type=Path), metavar="DIR", help="Rules to compare with, on this data.")
 @click.option("--metric", metavar="NAME", help="What to sum up over those who move: monetary_12m.")
 @click.option("--samples", type=click.IntRange(0, 100), default=3, show_default=True, help="Customers of each move.")
@@ -203,7 +205,7 @@ def run(
 def plan(
     ctx: click.Context,
     ruleset: Path,
-    as_of: date | None,
+    days: tuple[date, ...],
     against: Path | None,
     metric: str | None,
     samples: int,
@@ -213,25 +215,34 @@ def plan(
 ) -> None:
     """Tell what a run would change, for whom and why, and write nothing."""
     from ruleengine.cli import blocks, plans
-    from ruleengine.verbs.plan import plan
+    from ruleengine.verbs import backtest
+    from ruleengine.verbs import plan as verb
 
-    with terminal.progress() as progress:
-        report = plan(
-            ruleset,
-            profile,
-            as_of=as_of,
-            parameters=arguments.settings(pairs),
-            metric=metric,
-            samples=samples,
-            against=against,
-            progress=progress.phase,
-        )
+    parameters = arguments.settings(pairs)
+    report: backtest.Backtest | verb.PlanReport
+    if len(set(days)) > 1:
+        if against is not None or metric is not None:
+            raise click.UsageError("With several --as-of there is neither --against nor --metric.")
+        with terminal.progress() as progress:
+            report = backtest.backtest(ruleset, profile, days, parameters=parameters, progress=progress.phase)
+    else:
+        with terminal.progress() as progress:
+            report = verb.plan(
+                ruleset,
+                profile,
+                as_of=days[0] if days else None,
+                parameters=parameters,
+                metric=metric,
+                samples=samples,
+                against=against,
+                progress=progress.phase,
+            )
     if form == "json":
         print_json({**as_json(report), "warnings": shared.shown_as_json(report.warnings)})
     else:
         if report.warnings:
             click.echo(shared.shown_as_text(report.warnings, shared.coloured(ctx, sys.stderr)), err=True)
-        for line in blocks.shown(form, lambda screen: plans.plan(report, screen)):
+        for line in blocks.shown(form, lambda screen: plans.told(report, screen)):
             click.echo(line)
     ctx.exit(HELD if report.held else GOOD)
 

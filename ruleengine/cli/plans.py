@@ -1,11 +1,13 @@
 """What a run would do, for a terminal and for a pull request."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from ruleengine.cli.blocks import Block, Heading, Table
 from ruleengine.cli.customers import condition_with_values
 from ruleengine.cli.terminal import Terminal, counted
 from ruleengine.store.records import GIVEN, Amount
+from ruleengine.verbs.backtest import Backtest, Course
 from ruleengine.verbs.explain import Condition, RuleExplanation, said
 from ruleengine.verbs.guards import said as said_of_check
 from ruleengine.verbs.plan import Against, Comparison, Move, PlanReport, RuleMoves
@@ -15,6 +17,10 @@ MOST_REASONS = 3
 """So many conditions are told of a sample."""
 WIDEST_MATRIX = 8
 """So many levels or values, at most, stand beside each other."""
+
+
+def told(report: PlanReport | Backtest, terminal: Terminal) -> Iterator[Block]:
+    return plan(report, terminal) if isinstance(report, PlanReport) else backtest(report, terminal)
 
 
 def plan(report: PlanReport, terminal: Terminal) -> Iterator[Block]:
@@ -45,6 +51,32 @@ def _movement(compared: Comparison) -> str:
     parts += [f"{moved.arrived:,} new"] * bool(moved.arrived)
     parts += [f"{moved.vanished:,} gone"] * bool(moved.vanished)
     return ", ".join(parts)
+
+
+def backtest(report: Backtest, terminal: Terminal) -> Iterator[Block]:
+    days = [step.as_of.isoformat() for step in report.steps]
+    yield Heading(f"{report.ruleset}: {counted(len(days), 'day')} from {days[0]} to {days[-1]}", first=True)
+    for step in report.steps:
+        for reason in step.reasons:
+            yield f"{terminal.no} as of {step.as_of} a run would be held: {reason}"
+    yield Table(("", *days), (("customers", *(f"{step.customers:,}" for step in report.steps)),))
+    for title, courses in groupby(report.courses, _group):
+        yield Heading(title)
+        yield Table(("", *days, "stay"), tuple(_course(each) for each in courses))
+
+
+def _group(course: Course) -> str:
+    return "Tags" if course.kind == "tag" else _rule(course.kind, course.name)
+
+
+def _course(course: Course) -> tuple[str, ...]:
+    """Sizes, with who came and went; and how many of those who hold it hold it on the next day too."""
+    name = course.name if course.kind == "tag" else course.value
+    points = []
+    for point in course.points:
+        moved = [f"+{point.gained:,}"] * bool(point.gained) + [f"-{point.lost:,}"] * bool(point.lost)
+        points.append(" ".join([*moved, f"{point.customers:,}"]))
+    return (f'"{name}"', *points, "" if course.stability is None else f"{100 * course.stability:.1f}%")
 
 
 # -- who moves --------------------------------------------------------------------------------------------------

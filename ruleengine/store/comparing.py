@@ -7,7 +7,7 @@ from typing import Literal
 import duckdb
 
 from ruleengine.store.names import Name, Names, levels_sql, table_sql
-from ruleengine.store.records import Counts, Move, Movement
+from ruleengine.store.records import Counts, Move, Movement, Shift
 from ruleengine.store.relations import Shape, differences, moves
 
 TABLES = (
@@ -55,12 +55,26 @@ class Comparison:
             Move(
                 kind=_ladder(name),
                 name=name.name,
-                old=name.values[old - 1] if old else None,
-                new=name.values[new - 1] if new else None,
+                old=name.value(old),
+                new=name.value(new),
                 customers=stayed,
             )
             for name, old, new, _, stayed in self.tallies
             if name.kind != "tag" and stayed
+        )
+
+    @property
+    def shifts(self) -> tuple[Shift, ...]:
+        return tuple(
+            Shift(
+                kind=name.kind,
+                name=name.name,
+                old=name.value(old),
+                new=name.value(new),
+                customers=customers,
+                stayed=stayed,
+            )
+            for name, old, new, customers, stayed in self.tallies
         )
 
     def counts(

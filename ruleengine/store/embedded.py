@@ -273,7 +273,7 @@ class EmbeddedStore:
                 for table, number in (("store_old", a), ("store_new", b))
             )
             comparison, rows = archive.diff(duck, old, new, names)
-            return Diff(a=a, b=b, movement=comparison.movement, rows=rows)
+            return Diff(a=a, b=b, movement=comparison.movement, shifts=comparison.shifts, rows=rows)
 
         return self._from_files(find)
 

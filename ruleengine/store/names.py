@@ -23,6 +23,12 @@ class Name:
     values: tuple[str, ...] = ()
     """Of a tier or class, by position, the first being 1."""
 
+    def value(self, position: int) -> str | None:
+        """What a position stands for: GIVEN of a tag; None for 0, which is nothing."""
+        if not position:
+            return None
+        return GIVEN if self.kind == "tag" else self.values[position - 1]
+
 
 @dataclass(frozen=True, slots=True)
 class Names:

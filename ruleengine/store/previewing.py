@@ -11,8 +11,8 @@ from ruleengine.planning.layout import Layout, ValueColumn
 from ruleengine.store import archive
 from ruleengine.store.comparing import clear, compare, name_tables
 from ruleengine.store.duck import identifier, literal
-from ruleengine.store.names import Name, Names
-from ruleengine.store.records import GIVEN, Counts, Key, Preview, Shift, StoredValues, Version
+from ruleengine.store.names import Names
+from ruleengine.store.records import Counts, Key, Preview, Shift, StoredValues, Version
 from ruleengine.store.relations import Shape, all_new, nobody, read
 from ruleengine.types import Kind
 
@@ -113,8 +113,8 @@ def _shifts(duck: duckdb.DuckDBPyConnection, names: Names, measure: str, add: st
         Shift(
             kind=by_id[id_].kind,
             name=by_id[id_].name,
-            old=_value(by_id[id_], old),
-            new=_value(by_id[id_], new),
+            old=by_id[id_].value(old),
+            new=by_id[id_].value(new),
             customers=customers,
             stayed=stayed,
             amount=amount,
@@ -122,12 +122,6 @@ def _shifts(duck: duckdb.DuckDBPyConnection, names: Names, measure: str, add: st
         )
         for id_, old, new, customers, stayed, amount, keys in rows
     )
-
-
-def _value(name: Name, position: int) -> str | None:
-    if not position:
-        return None
-    return GIVEN if name.kind == "tag" else name.values[position - 1]
 
 
 def _values(duck: duckdb.DuckDBPyConnection, layout: Layout, keys: set[Key]) -> Mapping[Key, StoredValues]:

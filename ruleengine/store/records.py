@@ -248,17 +248,6 @@ class DiffRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Diff:
-    """How version `b` differs from version `a`."""
-
-    a: int
-    b: int
-    movement: Movement
-    rows: Iterator[DiffRow]
-    """Sorted by customer, kind, name; read once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
     """Customers whose tag, level or value goes from `old` to `new`. Those of a tag are GIVEN or None."""
 
@@ -269,9 +258,21 @@ class Shift:
     customers: int
     stayed: int
     """Those of them who are known on both sides."""
-    amount: Amount | None
+    amount: Amount | None = None
     """What was asked to be summed up, by the new values; None where nothing was, or nobody has any."""
-    samples: tuple[Key, ...]
+    samples: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diff:
+    """How version `b` differs from version `a`."""
+
+    a: int
+    b: int
+    movement: Movement
+    shifts: tuple[Shift, ...]
+    rows: Iterator[DiffRow]
+    """Sorted by customer, kind, name; read once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ def block(name: str) -> str:
 def commands(recipe: str) -> Iterator[str]:
     """What a recipe runs, less what installs the package."""
     for line in block(recipe).splitlines():
-        if (found := re.match(r"\s*- (?:run: )?((?:pip|git|ruleengine) .*)", line)) and found[1][:3] != "pip":
+        if (found := re.match(r"\s*- (?:run: )?((?:pip|git|cat|ruleengine) .*)", line)) and found[1][:3] != "pip":
             yield found[1]
 
 
@@ -163,6 +163,24 @@ def test_code_scanning_gets_a_log_and_the_step_fails(repository: Repository) -> 
     assert (result["ruleId"], result["level"]) == ("unknown-name", "error")
     assert place["physicalLocation"]["artifactLocation"]["uri"] == "rulesets/shop/value.rules"
     assert place["physicalLocation"]["region"]["startLine"] == 4
+
+
+def test_a_pull_request_is_told_whom_it_moves(repository: Repository, tmp_path: Path) -> None:
+    repository.sh("git update-ref refs/remotes/origin/main HEAD")
+    repository.write("monetary_90d > vip_floor and frequency >= 2", "frequency >= 2")
+    repository.sh("git commit -q -a -m 'Ask for two orders only'")
+    for command in commands("plan"):
+        repository.sh(command, GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md"))
+
+    told = (tmp_path / "summary.md").read_text("utf-8")
+    assert "changed: when | monetary\\_90d \\> vip\\_floor and frequency \\>= 2 | frequency \\>= 2 |" in told
+    assert '| "VIP" | 0 | 1 | +1 |' in told
+
+    guards = repository.rules.with_name("guards.rules")
+    guards.write_text('check tag "VIP" covers 90% to 100% else fail\n')
+    _, plan, _ = commands("plan")
+    repository.sh(plan, code=3)
+    assert "a run would be held" in (repository.folder / "plan.md").read_text("utf-8")
 
 
 def test_gitlab_fails_where_rules_are_broken_or_answer_otherwise(repository: Repository) -> None:

@@ -20,6 +20,7 @@ SHOWN = {
     "compile": ["compile", "SHOP", "--as-of", DAY],
     "run": ["run", "SHOP", "--as-of", "2026-04-30", "--set", "vip_floor=9_000"],
     "plan": ["plan", "PLANNED", "--as-of", DAY, "--against", "SHOP", "--metric", "monetary_12m"],
+    "backtest": ["plan", "SHOP", "--as-of", DAY, "--as-of", "2026-06-30"],
     "versions": ["versions", "SHOP"],
     "version": ["versions", "SHOP", "1"],
     "history": ["history", "SHOP", "1"],
