@@ -15,7 +15,7 @@ from ruleengine.checking.ruleset import Entity, Ladder, Parameter, Rule, Ruleset
 from ruleengine.checking.scope import Scope, declare, near
 from ruleengine.checking.typing import Typing
 from ruleengine.checking.unsupported import not_yet
-from ruleengine.checking.uses import Reader, follow, is_used, nothing_else
+from ruleengine.checking.uses import Reader, follow, is_used, nothing_else, replaced, standing
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems, Word
 from ruleengine.source import Source, Span
@@ -53,7 +53,7 @@ def check(
     """
     problems = Problems()
     uses = follow(files, read, problems)
-    trees = uses.files
+    trees = standing(uses.files)
     for each in uses.parsed:
         problems.extend(each.problems)
     problems.extend(not_yet(trees))
@@ -92,7 +92,7 @@ def check(
         rules,
         typing,
         timezone,
-        replaced=check_parameters(replace(scope, parameters=dict(uses.replaced)), found),
+        replaced=check_parameters(replace(scope, parameters=dict(replaced(uses.files))), found),
         sound=sound,
     )
     if not broken and not found.has_errors:

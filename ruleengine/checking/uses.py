@@ -53,19 +53,7 @@ class Uses:
 
     @property
     def files(self) -> list[nodes.File]:
-        """What the files say, without the parameters that are `replaced`."""
-        gone = set(map(id, self.replaced.values()))
-        return [
-            replace(each.file, statements=tuple(it for it in each.file.statements if id(it) not in gone))
-            for each in self.parsed
-        ]
-
-    @property
-    def replaced(self) -> Mapping[str, nodes.LetStatement]:
-        """The parameters that are brought in, where the ruleset's own of that name take their place."""
-        lets = [it for each in self.parsed for it in each.file.statements if isinstance(it, nodes.LetStatement)]
-        own = {let.name.text for let in lets if not is_used(let.span.source)}
-        return {let.name.text: let for let in lets if is_used(let.span.source) and let.name.text in own}
+        return [each.file for each in self.parsed]
 
     def told(self, problem: Problem) -> Problem:
         """A problem as it is told: that of a file that was brought in, with every `use` that led to it.
@@ -96,6 +84,19 @@ class Uses:
                     if needed in _declared(statement):
                         return needed, line
         return None
+
+
+def replaced(files: Iterable[nodes.File]) -> Mapping[str, nodes.LetStatement]:
+    """The parameters that are brought in, where the ruleset's own of that name take their place."""
+    lets = [it for file in files for it in file.statements if isinstance(it, nodes.LetStatement)]
+    own = {let.name.text for let in lets if not is_used(let.span.source)}
+    return {let.name.text: let for let in lets if is_used(let.span.source) and let.name.text in own}
+
+
+def standing(files: Sequence[nodes.File]) -> list[nodes.File]:
+    """What files say together, without the parameters that are `replaced`."""
+    gone = set(map(id, replaced(files).values()))
+    return [replace(file, statements=tuple(it for it in file.statements if id(it) not in gone)) for file in files]
 
 
 def led_to(problem: Problem, brought: Mapping[str, Span]) -> Problem:

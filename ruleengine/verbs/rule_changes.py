@@ -8,6 +8,7 @@ from typing import Literal
 from ruleengine.checking.differences import Difference, Part, compare
 from ruleengine.checking.reach import Givens, Reach
 from ruleengine.checking.ruleset import Rule, Ruleset
+from ruleengine.checking.uses import standing
 from ruleengine.planning.layout import Layout
 from ruleengine.schema import MANIFEST
 from ruleengine.store.records import Counts
@@ -89,7 +90,7 @@ def with_former_names(layout: Layout, counts: Counts, changes: tuple[StatementCh
 
 
 def _differences(old: Opened, new: Opened) -> tuple[Difference, ...]:
-    before, after = ([parse(source).file for source in each.ruleset.sources] for each in (old, new))
+    before, after = (standing([parse(source).file for source in each.ruleset.sources]) for each in (old, new))
     return compare(before, after)
 
 

@@ -1,6 +1,7 @@
 """The commands where rules are brought in by `use`."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,14 @@ def test_an_overflow_in_a_used_file_is_told_with_its_use(ask: Ask, using: Path) 
     assert answer.code == 5
     assert f"{using}/shared/best.rules:2:" in answer.err
     assert f"{using}/more.rules:3:5: used here" in answer.err
+
+
+def test_a_plan_against_the_same_pack_tells_the_parameter_that_changed(ask: Ask, using: Path, tmp_path: Path) -> None:
+    tuned = shutil.copytree(using, tmp_path / "tuned")
+    (tuned / "own.rules").write_text("let abc_a_share = 50%\n")
+
+    planned = ask("plan", tuned, "--against", using, "--as-of", DAY, "--format", "json")
+
+    assert planned.code == 0, planned.err
+    changes = {(each["kind"], each["name"], each["change"]) for each in planned.json["against"]["changes"]}
+    assert changes == {("parameter", "abc_a_share", "changed")}
