@@ -454,8 +454,12 @@ def test_every_rule_has_an_example(pack: str) -> None:
 
 
 @pytest.mark.parametrize("pack", PACKS)
-def test_a_pack_is_laid_out(pack: str) -> None:
-    assert format_file(parse(PACKS[pack])) == PACKS[pack].text
+def test_a_pack_is_laid_out_and_reads_in_chinese_as_well(pack: str) -> None:
+    source = PACKS[pack]
+    chinese = Source(source.path, format_file(parse(source), "zh"))
+
+    assert format_file(parse(source)) == source.text
+    assert format_file(parse(chinese), "en") == source.text
 
 
 @pytest.mark.parametrize("pack", PACKS)

@@ -20,6 +20,9 @@ import pytest
 from click.testing import CliRunner
 
 from ruleengine.cli.commands import program
+from ruleengine.source import Source
+from ruleengine.syntax.format import format_file
+from ruleengine.syntax.parse import parse
 
 ROOT = Path(__file__).parents[1]
 RETAIL = ROOT / "rulesets" / "retail-zh"
@@ -391,6 +394,14 @@ def test_the_ruleset_has_no_problems_and_its_examples_hold(tmp_path: Path) -> No
     assert checked["problems"] == []
     assert (tested["failed"], tested["examples"] > 25) == (0, True)
     assert laid_out.exit_code == 0, laid_out.output
+
+
+def test_the_rules_read_in_english_as_well() -> None:
+    for path in RETAIL.glob("*.rules"):
+        text = path.read_text("utf-8")
+        english = Source(path.name, format_file(parse(Source(path.name, text)), "en"))
+
+        assert format_file(parse(english), "zh") == text
 
 
 def test_the_data_is_what_the_script_makes(tmp_path: Path) -> None:
