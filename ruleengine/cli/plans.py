@@ -157,6 +157,7 @@ def _matrix(rule: RuleMoves, terminal: Terminal) -> Table:
             *(f"{customers[old, new]:,}" if customers.get((old, new)) else "" for new in listed),
         )
         for old in listed
+        if any(customers.get((old, new)) for new in listed)
     )
     return Table((f"{terminal.arrow} to", *map(_value, listed)), rows)
 
@@ -201,6 +202,8 @@ def why_moved(explanation: RuleExplanation, old: str | None, terminal: Terminal)
             [explanation.when] if explanation.when else [line.condition for line in explanation.lines if line.decides]
         )
         conditions = [leaf for part in parts for leaf in _leaves(part) if leaf.answer is leaf.wanted]
+    if explanation.lines and not any(line.decides for line in explanation.lines) and not conditions:
+        return "no line above holds" if explanation.value else "no line holds"
     told = [condition_with_values(condition, terminal) for condition in conditions[:MOST_REASONS]]
     return "; ".join([*told, *["…"] * (len(conditions) > MOST_REASONS)])
 

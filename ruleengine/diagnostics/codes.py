@@ -249,6 +249,7 @@ customer_unknown = _error("customer-unknown")
 customer_not_a_number = _error("customer-not-a-number")
 rule_unknown = _error("rule-unknown")
 rule_is_draft = _error("rule-is-draft")
+keys_differ = _error("keys-differ")
 values_not_kept = _error("values-not-kept")
 as_of_ahead = _warning("as-of-ahead")
 

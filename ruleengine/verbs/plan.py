@@ -1,7 +1,7 @@
 """What a run would do: who would gain, lose or move, and why; with nothing written."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -9,13 +9,15 @@ from pathlib import Path
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.engines.engine import DraftCount
+from ruleengine.schema import Profile
 from ruleengine.store import previewing
 from ruleengine.store.previewing import Asked
 from ruleengine.store.records import Amount, Counts, Key, Kind, Movement, Preview, Shift
 from ruleengine.store.refusals import refuse_another
 from ruleengine.verbs import opening, published
-from ruleengine.verbs.computing import Clock, Computed, LeftOut, Phase, computed
+from ruleengine.verbs.computing import Clock, Computed, LeftOut, Phase, computed, not_usable
 from ruleengine.verbs.explain import RuleExplanation, explained_now
+from ruleengine.verbs.fingerprint import Fingerprint, watched
 from ruleengine.verbs.guards import CheckResult
 from ruleengine.verbs.opening import Opened
 from ruleengine.verbs.rule_changes import StatementChange, rule_changes, with_former_names
@@ -134,6 +136,10 @@ def plan(
         opened = opening.opened(path, parameters, metric)
         other = _other(against, metric) if against else None
     manifest, ruleset = opened.manifest, opened.ruleset
+    if other:
+        theirs, ours = (str(each.ruleset.entity.key.type) for each in (other, opened))
+        if theirs != ours:
+            raise ProblemError(codes.keys_differ(None, path=str(against), found=theirs, wanted=ours))
     today = datetime.now(manifest.zone).date()
     day = as_of or today
     warnings = list(opened.warnings)
@@ -143,6 +149,7 @@ def plan(
     with published.opened(path, profile) as (_, store), tempfile.TemporaryDirectory(prefix="ruleengine-") as folder:
         if identity := store.identity():
             refuse_another(identity, published.identity_for(ruleset))
+        seen = _watched(data, {*ruleset.bound, *(other.ruleset.bound if other else ())})
         writable = (*store.directories, Path(folder))
         by_time, kept = None, None
         changes: tuple[StatementChange, ...] = ()
@@ -154,6 +161,7 @@ def plan(
                 layout, counts = with_former_names(found.layout, preview.counts, changes)
                 kept = previewing.keep(found.connection, layout, counts, Path(folder, "answers.parquet"))
         with computed(ruleset, data, day, clock, writable, opened.measure) as found:
+            seen.refuse_changes()
             warnings.extend(found.warnings)
             asked = _asked(found, opened, samples)
             with clock.phase("comparing"):
@@ -209,6 +217,14 @@ def _other(path: Path, metric: str | None) -> Opened:
         ):
             raise
         return opening.opened(path)
+
+
+def _watched(profile: Profile, sources: Iterable[str]) -> Fingerprint:
+    """The files of sources, which must stay as they are until all is computed."""
+    try:
+        return watched(file for source in sources if profile.dsn is None for file in profile.files(source))
+    except ProblemError as error:
+        raise not_usable(error) from error
 
 
 def _asked(found: Computed, opened: Opened, samples: int) -> Asked:
