@@ -6,8 +6,10 @@ of `toml` are added to the ruleset.toml made of all that, or stand for its sourc
 makes a problem that no page can bring about.
 
 `values` is a table for all customers, whose head is an expression for each column behind the first; `rows` what an
-export holds, `reasons` what `because` says, `counts` what a run counts beside them, `sql` or `sql NAME` what `compile`
-prints. The engine and the reference interpreter both have to say what the page says.
+export holds, `remembered` what earlier versions left (its head names the columns, as `Memory` labels them, those that
+are NULL for all left out; `published` in place of a customer says which names of the past were known), `left` what this
+run leaves for the next, `reasons` what `because` says, `counts` what a run counts beside them, `sql` or `sql NAME` what
+`compile` prints. The engine and the reference interpreter both have to say what the page says.
 """
 
 import re
@@ -24,14 +26,17 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ruleengine.checking.check import check
+from ruleengine.checking.expressions import Ranking
 from ruleengine.checking.literals import text_literals
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
+from ruleengine.engines.columns import literal, quote
 from ruleengine.engines.duckdb import DuckDB
 from ruleengine.engines.engine import Findings
 from ruleengine.engines.occurrence import never_seen
-from ruleengine.interpreter import Facts, Outcome, Overflow, TagTrace, evaluate, exists, explain
+from ruleengine.interpreter import Facts, Outcome, Overflow, TagTrace, evaluate, evaluate_all, exists, explain
+from ruleengine.interpreter.memory import Recollection, from_values
 from ruleengine.planning.plan import Plan, plan
 from ruleengine.schema import Profile
 from ruleengine.schema import parse as parse_manifest
@@ -39,12 +44,13 @@ from ruleengine.source import Source
 from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.scans import default_clocks
 from ruleengine.sql.statements import emit
-from ruleengine.types import BOOLEAN, Type, Value
+from ruleengine.types import BOOLEAN, Kind, Type, Value
 from ruleengine.verbs.explain import _filled as filled
 
 if TYPE_CHECKING:
     from tests.test_corpus import Page
 
+_SQL_TYPES = {Kind.BOOLEAN: "BOOLEAN", Kind.DATE: "DATE", Kind.TEXT: "VARCHAR"}
 AS_OF = date(2026, 3, 31)
 SHOWN = "shown.rules"
 """The file that reads what the head of `values` names; its metrics and its tag are in no answer."""
@@ -60,6 +66,7 @@ class Answers:
     values: Mapping[Any, Sequence[str]] = field(default_factory=dict)
     rows: Sequence[tuple[Any, str, str, str | None]] = ()
     reasons: Sequence[tuple[Any, str, str]] = ()
+    left: Sequence[tuple[Any, ...]] = ()
     counts: Sequence[str] = ()
 
 
@@ -74,6 +81,7 @@ def answers_of_run(page: "Page") -> dict[str, Callable[[], str]]:
         "values": lambda: _table([("customer", *_heads(page)), *_value_rows(page)]),
         "rows": lambda: _table([("customer", "kind", "name", "value"), *_answers(page).rows]),
         "reasons": lambda: _table([("customer", "tag", "reason"), *_answers(page).reasons]),
+        "left": lambda: _table(_answers(page).left),
         "counts": lambda: "".join(f"{line}\n" for line in _answers(page).counts),
         "sql": lambda: _sql(page, sql[0].options[0] if sql and sql[0].options else None),
     }
@@ -222,6 +230,7 @@ def _run(page: "Page", ruleset: Ruleset, profile: Profile, found: Problems) -> A
     with DuckDB(ruleset, profile) as engine:
         found.extend(engine.problems)
         failure = findings = None
+        _remember(page, engine, planned)
         try:
             findings = engine.run(planned)
         except ProblemError as error:
@@ -229,12 +238,22 @@ def _run(page: "Page", ruleset: Ruleset, profile: Profile, found: Problems) -> A
                 raise
             failure = error
         customers = _customers(engine)
+        recalled = _recalled(engine, planned, ruleset, day) if findings is not None else {}
+        customers = {key: replace(it, memory=recalled.get(key, it.memory)) for key, it in customers.items()}
         try:
-            expected = {key: evaluate(ruleset, it, day) for key, it in customers.items() if exists(ruleset, it, day)}
+            ranked = any(isinstance(metric.expression, Ranking) for metric in ruleset.metrics.values())
+            if ranked or any(tag.limit for tag in ruleset.tags.values()):
+                expected = evaluate_all(ruleset, customers, day)
+            else:
+                expected = {
+                    key: evaluate(ruleset, it, day) for key, it in customers.items() if exists(ruleset, it, day)
+                }
         except Overflow as overflow:
             raise failure or AssertionError(f"only the interpreter says {overflow}") from overflow
         assert findings is not None, f"only the engine says {failure}"
         computed = _computed(engine, planned)
+        left = _left(engine, planned)
+    _agree_on_memory(planned, left, expected)
     _agree(ruleset, computed, expected)
     _agree_on_counts(findings, ruleset, expected)
     shown = [name for name in ruleset.metrics if name.startswith("shown_value_")]
@@ -258,6 +277,10 @@ def _run(page: "Page", ruleset: Ruleset, profile: Profile, found: Problems) -> A
             and (reason := filled(tag.because, trace.because))
         ],
         counts=_counts(findings),
+        left=[
+            ("customer", *_left_labels(planned)),
+            *((key, *row) for key, row in sorted(left.items())),
+        ],
     )
 
 
@@ -279,12 +302,75 @@ def _computed(engine: DuckDB, planned: Plan) -> dict[Any, Computed]:
         ]
         rows += [
             (slot.kind, slot.name, slot.values[rung - 1])
-            for slot, rung in zip(layout.ladders, words[layout.words :], strict=True)
+            for slot, rung in zip(layout.ladders, words[layout.words :], strict=False)
             if rung
         ]
         named = {column.name: cell for column, cell in zip(layout.values, values[key], strict=True)}
         answers[key] = Computed(named, rows)
     return answers
+
+
+def _remember(page: "Page", engine: DuckDB, planned: Plan) -> None:
+    """Make the tables that a store would make, of what the page says."""
+    for block in page.blocks("remembered"):
+        head, *lines = ([cell.strip() for cell in line.split("|")] for line in block.text.splitlines())
+        labels = [label for part in planned.memory.parts for label in part.labels]
+        assert set(head[1:]) <= set(labels), f"the page's rules remember {labels}"
+        columns = list(zip(labels, planned.memory.columns, strict=True))
+        known = {}
+        rows = []
+        for line in lines:
+            row = dict(zip(head[1:], line[1:], strict=True))
+            if line[0] == "published":
+                known = row
+                continue
+            key = f"CAST({literal(line[0])} AS {'BIGINT' if planned.layout.key_type.name == 'integer' else 'VARCHAR'})"
+            cells = [
+                f"CAST({literal(row[label]) if row.get(label) else 'NULL'} AS {_SQL_TYPES[type.kind]}) AS {quote(name)}"
+                for label, (name, type) in columns
+            ]
+            rows.append(f"SELECT {', '.join([f'{key} AS customer', *cells])}")
+        engine.connection.execute(f"CREATE TEMP TABLE remembered AS {' UNION ALL '.join(rows)}")
+        names = [f"{known.get(part.text) == 'true'} AS {quote(part.column)}" for part in planned.memory.past]
+        if names:
+            engine.connection.execute(f"CREATE TEMP TABLE remembered_names AS SELECT {', '.join(names)}")
+
+
+def _recalled(engine: DuckDB, planned: Plan, ruleset: Ruleset, day: date) -> dict[Any, Recollection]:
+    """The same for the interpreter, from the values that a run keeps."""
+    layout = planned.layout
+    rows = engine.connection.execute("SELECT * FROM result_values").fetchall()
+    return {
+        key: from_values(ruleset, day, {it.name: cell for it, cell in zip(layout.values, cells, strict=True)})
+        for key, *cells in rows
+    }
+
+
+def _left_labels(planned: Plan) -> list[str]:
+    """What a run leaves, as the next one calls it; that a tag is held is not left, but published."""
+    labels = [label for part in planned.memory.tags for label in part.labels[1:]]
+    return [*labels, *(label for part in planned.memory.tiers for label in part.labels)]
+
+
+def _left(engine: DuckDB, planned: Plan) -> dict[Any, tuple[Any, ...]]:
+    columns = [part.matched for part in planned.memory.tags]
+    columns += [name for part in planned.memory.tiers for name in (part.level, part.reached, part.below)]
+    selected = ", ".join(map(quote, ["customer", *columns]))
+    rows = engine.connection.execute(f"SELECT {selected} FROM result_assignments").fetchall()
+    return {key: tuple(cells) for key, *cells in rows}
+
+
+def _agree_on_memory(planned: Plan, left: Mapping[Any, tuple[Any, ...]], expected: Mapping[Any, Outcome]) -> None:
+    for key, outcome in expected.items():
+        wanted: list[Any] = []
+        for part in planned.memory.tags:
+            decision = outcome.decisions[part.tag]
+            given = outcome.tags[part.tag] is True
+            wanted.append(decision.last_match if given and decision.matches is not True else None)
+        for tier in planned.memory.tiers:
+            now = outcome.standings[tier.tier].now
+            wanted += [now.level, now.reached, now.below]
+        assert left[key] == tuple(wanted), key
 
 
 def _customers(engine: DuckDB) -> dict[Any, Facts]:
@@ -336,7 +422,11 @@ def _agree(ruleset: Ruleset, computed: Mapping[Any, Computed], expected: Mapping
         said = computed[key]
         for name in said.values.keys() & outcome.metrics.keys():
             assert _exactly(said.values[name]) == _exactly(outcome.metrics[name]), (key, name)
-        rows = [("tag", name, None) for name, given in outcome.tags.items() if given and not ruleset.tags[name].draft]
+        rows = [
+            ("tag", name, None)
+            for name, given in outcome.tags.items()
+            if given and (name in ruleset.manual_tags or not ruleset.tags[name].draft)
+        ]
         ladders = [
             (ruleset.ladders[name].kind, name, value)
             for name, value in outcome.ladders.items()
@@ -355,7 +445,7 @@ def _agree_on_counts(findings: Findings, ruleset: Ruleset, expected: Mapping[Any
             for outcome in expected.values()
         ]
         assert draft.customers == sum(answers), draft
-    for name, count in findings.unknown_classes:
+    for name, count in findings.unknown_classes.items():
         assert count == sum(name in outcome.unknown_lines for outcome in expected.values()), name
 
 
@@ -374,5 +464,7 @@ def _counts(findings: Findings) -> list[str]:
     for draft in findings.drafts:
         name = f'tag "{draft.name}"' if draft.value is None else f'{draft.kind} {draft.name} "{draft.value}"'
         lines.append(f"draft {name}: {draft.customers}")
-    lines += [f"class {name} unknown: {count}" for name, count in findings.unknown_classes]
+    lines += [f"class {name} unknown: {count}" for name, count in findings.unknown_classes.items()]
+    lines += [f'tag "{name}" suppressed: {count}' for name, count in findings.suppressed.items()]
+    lines += [f'tag "{name}" over its limit: {count}' for name, count in findings.over_budget.items()]
     return lines

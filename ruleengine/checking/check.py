@@ -10,11 +10,11 @@ from ruleengine.checking.examples import check_examples
 from ruleengine.checking.expressions import Attribute, MetricValue
 from ruleengine.checking.guards import check_guards
 from ruleengine.checking.parameters import check_parameters, override
+from ruleengine.checking.remembering import check_former_names, manual_tags, manual_tiers, preferences
 from ruleengine.checking.rules import check_ladder, check_tag, entity_condition, order
 from ruleengine.checking.ruleset import Entity, Ladder, Parameter, Rule, Ruleset, Tag
 from ruleengine.checking.scope import Scope, declare, near
 from ruleengine.checking.typing import Typing
-from ruleengine.checking.unsupported import not_yet
 from ruleengine.checking.uses import Reader, follow, is_used, nothing_else, replaced, standing
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, Problems, Word
@@ -56,7 +56,6 @@ def check(
     trees = standing(uses.files)
     for each in uses.parsed:
         problems.extend(each.problems)
-    problems.extend(not_yet(trees))
     # What a broken statement declares is not known, so names would seem unknown that are not.
     broken = problems.has_errors
     found = Problems()
@@ -70,12 +69,14 @@ def check(
         typing.book.instance(metric, None, "")
     measured = _measure(measure, typing) if measure is not None and not broken else None
     rules: dict[tuple[str, str], Rule] = {}
+    check_former_names(scope, found)
+    preferred, by_hand = preferences(scope, found), manual_tiers(scope, found)
     for tag_statement in scope.tags.values():
-        tag = check_tag(tag_statement, typing, today)
+        tag = check_tag(tag_statement, typing, today, preferred.get(tag_statement.name.value, ()))
         if tag is not None:
             rules["tag", tag.name] = tag
     for ladder_statement in scope.ladders.values():
-        ladder = check_ladder(ladder_statement, typing)
+        ladder = check_ladder(ladder_statement, typing, by_hand.get(ladder_statement.name.text))
         if ladder is not None:
             rules["ladder", ladder.name] = ladder
     for repeated in scope.repeated:
@@ -112,6 +113,7 @@ def check(
         parameters=parameters,
         metrics=typing.book.instances,
         tags={rule.name: rule for rule in rules.values() if isinstance(rule, Tag)},
+        manual_tags=manual_tags(scope),
         ladders={rule.name: rule for rule in rules.values() if isinstance(rule, Ladder)},
         order=ordered,
         sources=uses.sources,

@@ -10,7 +10,8 @@ from ruleengine.checking.metrics import instance_name
 from ruleengine.checking.naming import all_columns
 from ruleengine.checking.parameters import constant
 from ruleengine.checking.reach import Givens, Reach
-from ruleengine.checking.ruleset import Column, Events, Example, Expectation, Parameter, Rule
+from ruleengine.checking.references import known_ladder, known_value, unknown_tag
+from ruleengine.checking.ruleset import Before, Column, Events, Example, Expectation, Parameter, Rule
 from ruleengine.checking.scope import near, word
 from ruleengine.checking.typing import Typing
 from ruleengine.checking.uses import is_used
@@ -82,6 +83,8 @@ class _Check:
         self.givens = Givens()
         self.places: dict[str, Span] = {}
         """Where each name is given."""
+        self.histories: dict[tuple[str, str], Span] = {}
+        """Where the history of each tag and ladder is given."""
         self.unread: set[str] = set()
         """Names of metrics that are given, and which nothing looks at through that window."""
 
@@ -93,9 +96,7 @@ class _Check:
                 case nodes.GivenTable():
                     self._table(given)
                 case nodes.GivenHistory():
-                    # There are no rules yet that read history; once there are, this is where it is given.
-                    was = "" if given.rule.kind == "tag" else f" {_name(given.rule)} was"
-                    self.problems.add(codes.not_yet(given.span, word=f"given {given.rule.kind}{was}"))
+                    self._history(given)
                 case _:
                     assert_never(given)
         made = [self._expectation(expectation) for expectation in self.statement.expectations]
@@ -109,9 +110,41 @@ class _Check:
             events=self.givens.events,
             metrics=self.givens.metrics,
             parameters=self.givens.parameters,
+            history=self.givens.history,
             expectations=expectations,
             span=self.statement.span,
         )
+
+    # -- history ----------------------------------------------------------------------------------------------
+
+    def _history(self, given: nodes.GivenHistory) -> None:
+        rule, value = given.rule, given.value
+        if not self._is_known(rule, value):
+            return
+        key = ("tag" if rule.kind == "tag" else "ladder", _name(rule))
+        first = self.histories.setdefault(key, given.span)
+        if first is not given.span:
+            self.problems.add(codes.given_twice(given.span, Place(first, "first-given"), name=rule.span.text))
+            return
+        since = given.since.value if given.since is not None else None
+        day = self.statement.as_of.value if self.statement.as_of is not None else None
+        if given.since is not None and day is not None and given.since.value >= day:
+            self.problems.add(codes.history_ahead(given.since.span, since=str(since), as_of=str(day)))
+            return
+        self.givens.history[key] = Before(value=value.value if value is not None else None, since=since)
+
+    def _is_known(self, rule: nodes.RuleName, value: nodes.Text | None) -> bool:
+        """Whether there is such a tag, or such a value of a tier or class; says so where not."""
+        if isinstance(rule.name, nodes.Text):
+            if rule.name.value in self.scope.tags or rule.name.value in self.scope.manual_tags:
+                return True
+            self.problems.add(unknown_tag(self.scope, rule.name))
+            return False
+        assert rule.kind != "tag"
+        ladder = known_ladder(self.scope, self.problems, rule.kind, rule.name)
+        if ladder is None:
+            return False
+        return value is None or known_value(ladder, value, self.problems) is not None
 
     # -- values -----------------------------------------------------------------------------------------------
 
@@ -311,40 +344,9 @@ class _Check:
 
     def _expectation(self, node: nodes.Expectation) -> Expectation | None:
         kind, name = node.rule.kind, _name(node.rule)
-        span, value = node.rule.name.span, node.value
-        if kind == "tag":
-            if name not in self.scope.tags:
-                self.problems.add(codes.unknown_tag(span, name=name, near=near(name, self.scope.tags)))
-                return None
-        else:
-            ladder = self.scope.ladders.get(name)
-            if ladder is None or ladder.kind != kind:
-                same = [other.name.text for other in self.scope.ladders.values() if other.kind == kind]
-                self.problems.add(
-                    codes.unknown_ladder(
-                        span,
-                        kind=Word(kind),
-                        name=name,
-                        other=Word(ladder.kind) if ladder else None,
-                        near=None if ladder else near(name, same),
-                    )
-                )
-                return None
-            values = [level.value.value for level in ladder.levels]
-            values += [ladder.otherwise.value] if ladder.otherwise is not None else []
-            if value is not None and value.value not in values:
-                self.problems.add(
-                    codes.unknown_value(
-                        value.span,
-                        Place(ladder.name.span, "declared-here"),
-                        kind=Word(kind),
-                        ladder=name,
-                        name=value.value,
-                        near=near(value.value, values),
-                        known=", ".join(f"“{known}”" for known in dict.fromkeys(values)),
-                    )
-                )
-                return None
+        value = node.value
+        if not self._is_known(node.rule, value):
+            return None
         return Expectation(
             kind=kind, name=name, wanted=node.wanted, value=value.value if value else None, span=node.span
         )
@@ -361,9 +363,13 @@ class _Check:
         key = self.scope.entity.key if self.scope.entity else None
         if key is not None and key.name in reach.attributes and key.name not in self.places:
             self._needs(reach.attributes[key.name], key.name, "needs-key", give=key.name)
-        if reach.dated and self.statement.as_of is None:
+        dated = [
+            *reach.dated,
+            *(self.histories[key] for key, it in self.givens.history.items() if it.since is not None),
+        ]
+        if dated and self.statement.as_of is None:
             title = self.statement.name
-            place = Place(reach.dated[0], "depends-here")
+            place = Place(dated[0], "depends-here")
             self.problems.add(codes.example_needs_date(title.span, place, name=title.value))
         reach.follow_reasons()
         read = {*reach.metrics, *reach.attributes, *reach.parameters, *reach.events}
@@ -372,6 +378,9 @@ class _Check:
                 names = reach.names()
                 shown = ", ".join(names[:_NAMES_SHOWN]) + ("…" if len(names) > _NAMES_SHOWN else "")
                 self.problems.add(codes.unread_given(span, name=name, reads=shown or None))
+        for rule, span in self.histories.items():
+            if rule in self.givens.history and rule not in reach.history:
+                self.problems.add(codes.unread_given(span, name=" ".join(span.text.split()), reads=None))
 
     def _needs(self, span: Span, name: str, why: str, *, give: str | None = None, call: str | None = None) -> None:
         """Report that a value has to be given; the place is one of the example's own, or where a rule reads it."""

@@ -248,6 +248,29 @@ class LadderIs(Typed):
     values: tuple[str, ...]  # for `at least`: the level and all above it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HadTag(Typed):
+    """Whether published history gave the tag before this run; unknown where no version then declared it."""
+
+    tag: str
+    names: tuple[str, ...]  # its own and former ones
+    within: int | None  # days before the run's; None: ever
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LadderWas(Typed):
+    """Whether published history had the customer at one of these values of a tier or class before this run."""
+
+    ladder: str
+    kind: Literal["tier", "class"]
+    value: str  # as written
+    at_least: bool
+    values: tuple[str, ...]  # for `at least`: the level and all above it; with the former names of each
+    within: int | None
+
+
+Past = HadTag | LadderWas
+
 Expression = (
     Constant
     | ParameterValue
@@ -273,6 +296,8 @@ Expression = (
     | Sample
     | HasTag
     | LadderIs
+    | HadTag
+    | LadderWas
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar, assert_never
 
 from ruleengine.checking import expressions as checked
 from ruleengine.checking.context import Context
+from ruleengine.checking.references import known_ladder, known_value, unknown_tag
 from ruleengine.checking.ruleset import Column, Events
 from ruleengine.checking.scope import near, word
 from ruleengine.checking.typing import Typing
@@ -160,7 +161,7 @@ class _Guard:
                 return ChangesCheck(kind=ladder.kind, name=ladder.name.text, at_most=limit, **self.shared)
             case nodes.NeverMovesCheck(rule=rule, old=old, new=new):
                 ladder = self._ladder(rule, "`never moves`")
-                if ladder is None or not all([self._has(ladder, old), self._has(ladder, new)]):
+                if ladder is None or None in [known_value(ladder, value, self.problems) for value in (old, new)]:
                     return None
                 if old.value == new.value:
                     self.problems.add(codes.moves_nowhere(new.span, value=new.value))
@@ -323,13 +324,17 @@ class _Guard:
     ) -> CoversCheck | None:
         least, most = self._share(low), self._share(high)
         if rule.kind == "tag":
-            statement: nodes.TagStatement | nodes.LadderStatement | None = self._tag(rule)
+            statement: nodes.TagStatement | nodes.ManualTagStatement | nodes.LadderStatement | None = self._tag(rule)
             if value is not None:
                 self.problems.add(codes.wrong_place(value.span, what=Word("a-value"), place=Word("a-check-of-a-tag")))
                 return None
         else:
             statement = self._ladder(rule, "`covers`")
-            if value is not None and isinstance(statement, nodes.LadderStatement) and not self._has(statement, value):
+            if (
+                value is not None
+                and isinstance(statement, nodes.LadderStatement)
+                and known_value(statement, value, self.problems) is None
+            ):
                 return None
         if statement is None or least is None or most is None:
             return None
@@ -345,12 +350,13 @@ class _Guard:
             **self.shared,
         )
 
-    def _tag(self, rule: nodes.RuleName) -> nodes.TagStatement | None:
-        name = _text(rule.name)
-        statement = self.scope.tags.get(name)
+    def _tag(self, rule: nodes.RuleName) -> nodes.TagStatement | nodes.ManualTagStatement | None:
+        assert isinstance(rule.name, nodes.Text)
+        name = rule.name.value
+        statement = self.scope.tags.get(name) or self.scope.manual_tags.get(name)
         if statement is None:
-            self.problems.add(codes.unknown_tag(rule.name.span, name=name, near=near(name, self.scope.tags)))
-        elif statement.draft:
+            self.problems.add(unknown_tag(self.scope, rule.name))
+        elif isinstance(statement, nodes.TagStatement) and statement.draft:
             self._is_draft(rule, statement.name.span)
             return None
         return statement
@@ -359,19 +365,9 @@ class _Guard:
         if rule.kind == "tag":
             self.problems.add(codes.wrong_place(rule.span, what=Word("a-tag"), place=form))
             return None
-        name = _text(rule.name)
-        ladder = self.scope.ladders.get(name)
-        if ladder is None or ladder.kind != rule.kind:
-            same_kind = [other.name.text for other in self.scope.ladders.values() if other.kind == rule.kind]
-            self.problems.add(
-                codes.unknown_ladder(
-                    rule.name.span,
-                    kind=Word(rule.kind),
-                    name=name,
-                    other=Word(ladder.kind) if ladder else None,
-                    near=None if ladder else near(name, same_kind),
-                )
-            )
+        assert isinstance(rule.name, nodes.Name)
+        ladder = known_ladder(self.scope, self.problems, rule.kind, rule.name)
+        if ladder is None:
             return None
         if ladder.draft:
             self._is_draft(rule, ladder.name.span)
@@ -381,25 +377,6 @@ class _Guard:
     def _is_draft(self, rule: nodes.RuleName, span: Span) -> None:
         place = Place(span, "declared-here")
         self.problems.add(codes.wrong_place(rule.span, place, what=Word("a-draft"), place=Word("a-check")))
-
-    def _has(self, ladder: nodes.LadderStatement, value: nodes.Text) -> bool:
-        values = [level.value.value for level in ladder.levels]
-        if ladder.otherwise is not None:
-            values.append(ladder.otherwise.value)
-        if value.value in values:
-            return True
-        self.problems.add(
-            codes.unknown_value(
-                value.span,
-                Place(ladder.name.span, "declared-here"),
-                kind=Word(ladder.kind),
-                ladder=ladder.name.text,
-                name=value.value,
-                near=near(value.value, values),
-                known=", ".join(f"“{known}”" for known in values),
-            )
-        )
-        return False
 
     # -- shares -----------------------------------------------------------------------------------------
 

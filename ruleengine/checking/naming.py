@@ -11,7 +11,6 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Place, Word
 from ruleengine.source import Span
 from ruleengine.syntax import nodes
-from ruleengine.types import BOOLEAN
 
 if TYPE_CHECKING:
     from ruleengine.checking.typing import Typing
@@ -194,67 +193,6 @@ def _near(typing: "Typing", name: str, known: Sequence[str]) -> str | None:
         if candidate is not None and typing.scope.windowed(f"{candidate}_{suffix}"):
             return f"{candidate}_{suffix}"
     return near(name, known)
-
-
-def rule_reference(typing: "Typing", node: nodes.HasTag | nodes.LadderIs, context: Context) -> Made:
-    if context.place == "entity" or context.events is not None or context.window is not None:
-        what = Word("a-tag" if isinstance(node, nodes.HasTag) else "a-tier-or-class")
-        if context.events is not None:
-            typing.problems.add(codes.not_beside_events(node.span, name=node.span.text, what=what))
-        elif context.window is not None:
-            typing.problems.add(codes.nothing_to_window(node.span, name=node.span.text))
-        else:
-            typing.problems.add(codes.wrong_place(node.span, what=what, place=Word("the-entity")))
-        return None
-    if context.place == "metric":
-        what = Word("a-tag" if isinstance(node, nodes.HasTag) else "a-tier-or-class")
-        typing.problems.add(codes.wrong_place(node.span, what=what, place=Word("a-metric")))
-        return None
-    if isinstance(node, nodes.HasTag):
-        if node.tag.value not in typing.scope.tags:
-            close = near(node.tag.value, typing.scope.tags)
-            typing.problems.add(codes.unknown_tag(node.tag.span, name=node.tag.value, near=close))
-            return None
-        return checked.HasTag(type=BOOLEAN, tag=node.tag.value, span=node.span)
-    name = node.ladder.text
-    ladder = typing.scope.ladders.get(name)
-    if ladder is None or ladder.kind != node.kind:
-        same_kind = [other.name.text for other in typing.scope.ladders.values() if other.kind == node.kind]
-        typing.problems.add(
-            codes.unknown_ladder(
-                node.ladder.span,
-                kind=Word(node.kind),
-                name=name,
-                other=Word(ladder.kind) if ladder else None,
-                near=None if ladder else near(name, same_kind),
-            )
-        )
-        return None
-    if node.at_least and ladder.kind == "class":  # whose values have no order
-        typing.problems.add(codes.wrong_place(node.span, what="`at least`", place=Word("class")))
-        return None
-    values = [level.value.value for level in ladder.levels]
-    if ladder.otherwise is not None:
-        values.append(ladder.otherwise.value)
-    value = node.value.value
-    if value not in values:
-        typing.problems.add(
-            codes.unknown_value(
-                node.value.span,
-                Place(ladder.name.span, "declared-here"),
-                kind=Word(node.kind),
-                ladder=name,
-                name=value,
-                near=near(value, values),
-                known=", ".join(f"“{known}”" for known in values),
-            )
-        )
-        return None
-    matching = tuple(values[: values.index(value) + 1]) if node.at_least else (value,)
-    made = checked.LadderIs(
-        type=BOOLEAN, ladder=name, value=value, at_least=node.at_least, values=matching, span=node.span
-    )
-    return checked.Not(type=BOOLEAN, operand=made, span=node.span) if node.negated else made
 
 
 def all_columns(events: Events) -> list[Column]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ruleengine.checking import expressions as checked
-from ruleengine.checking.rules import conditions
-from ruleengine.checking.ruleset import Metric, Parameter, ParameterConstant, Rule, Tag
+from ruleengine.checking.rules import reads
+from ruleengine.checking.ruleset import Before, Metric, Parameter, ParameterConstant, Rule, Tag
 from ruleengine.source import Span
 from ruleengine.types import Value
 
@@ -18,6 +18,8 @@ class Givens:
     events: dict[str, tuple[Mapping[str, Value], ...]] = field(default_factory=dict)
     metrics: dict[str, Value] = field(default_factory=dict)
     """By the name of the instance."""
+    history: dict[tuple[str, str], Before] = field(default_factory=dict)
+    """By ("tag", name) or ("ladder", name)."""
     parameters: dict[str, tuple[ParameterConstant, ...]] = field(default_factory=dict)
 
 
@@ -36,6 +38,8 @@ class Reach:
         self.attributes: dict[str, Span] = {}
         self.parameters: dict[str, Span] = {}
         self.events: dict[str, Span] = {}
+        self.history: set[tuple[str, str]] = set()
+        """Tags and ladders, by their keys, of which it counts what the customer had before, or has by hand."""
         self.ranked: dict[str, Span] = {}
         """Metrics that rank a customer among all others, and are not given."""
         self.dated: list[Span] = []
@@ -57,8 +61,23 @@ class Reach:
         for key in rules:
             if key not in self.rules and key in self._rules:
                 self.rules.add(key)
-                for condition in conditions(self._rules[key]):
+                self._remember(key, self._rules[key])
+                for condition in reads(self._rules[key]):
                     self._read(condition)
+            elif key not in self._rules:  # a tag that people set
+                self.history.add(key)
+
+    def _remember(self, key: tuple[str, str], rule: Rule) -> None:
+        """What a rule remembers counts; where it lasts for a time, so does the day."""
+        if rule.remembers:
+            self.history.add(key)
+        lasts = rule.keep_for if isinstance(rule, Tag) else rule.hold or rule.grace or rule.review
+        if lasts is not None and key in self._givens.history:
+            self.dated.append(rule.span)
+        if isinstance(rule, Tag):
+            self.follow(("tag", other) for other in rule.preferred)
+        elif rule.review is not None and rule.review.anniversary_of is not None:
+            self.attributes.setdefault(rule.review.anniversary_of, rule.span)
 
     def follow_reasons(self) -> None:
         """Read what the reasons of those rules say."""
@@ -90,6 +109,10 @@ class Reach:
                     self.follow([("tag", name)])
                 case checked.LadderIs(ladder=name):
                     self.follow([("ladder", name)])
+                case checked.HadTag(tag=name):
+                    self.history.add(("tag", name))
+                case checked.LadderWas(ladder=name):
+                    self.history.add(("ladder", name))
                 case _:
                     pass
 

@@ -1,27 +1,32 @@
 """Tags, tiers and classes, and the order in which they can be answered."""
 
 import re
+from collections.abc import Iterable
 from datetime import date
-from hashlib import sha256
 
 from ruleengine.checking import expressions as checked
 from ruleengine.checking.context import Context
-from ruleengine.checking.ruleset import Because, Ladder, Level, Rule, Tag
-from ruleengine.checking.scope import near
+from ruleengine.checking.remembering import duration, review, statement_hash
+from ruleengine.checking.ruleset import Because, Ladder, Level, Limit, ManualTier, Rule, Tag
+from ruleengine.checking.scope import near, word
 from ruleengine.checking.typing import Typing
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Place, Word
 from ruleengine.source import Span
 from ruleengine.syntax import nodes
-from ruleengine.syntax.format import format_statement
+from ruleengine.types import Kind
 
 _HOLE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _RULE = Context(place="rule")
 
 
-def check_tag(statement: nodes.TagStatement, typing: Typing, today: date | None) -> Tag | None:
+def check_tag(
+    statement: nodes.TagStatement, typing: Typing, today: date | None, preferred: tuple[str, ...] = ()
+) -> Tag | None:
     when = typing.condition(statement.when, _RULE)
     unless = typing.condition(statement.unless, _RULE) if statement.unless is not None else None
+    until = typing.condition(statement.until, _RULE) if statement.until is not None else None
+    limit = _limit(statement.limit, typing) if statement.limit is not None else None
     because = _because(statement.because, typing) if statement.because is not None else None
     if unless is not None and statement.unless is not None:
         typing.warn_missing(unless, statement.unless.span, unless=True)
@@ -35,7 +40,10 @@ def check_tag(statement: nodes.TagStatement, typing: Typing, today: date | None)
                 owner=statement.owner.value if statement.owner else None,
             )
         )
-    if when is None or (statement.unless is not None and unless is None):
+    for written, made in ((statement.unless, unless), (statement.until, until), (statement.limit, limit)):
+        if written is not None and made is None:
+            return None
+    if when is None:
         return None
     return Tag(
         name=statement.name.value,
@@ -45,12 +53,29 @@ def check_tag(statement: nodes.TagStatement, typing: Typing, today: date | None)
         because=because,
         owner=statement.owner.value if statement.owner else None,
         review_by=statement.review_by.value if statement.review_by else None,
-        hash=_hash(statement),
+        hash=statement_hash(statement),
         span=statement.span,
+        until=until,
+        keep_for=duration(statement.keep_for),
+        if_unknown_keep=statement.if_unknown_keep,
+        limit=limit,
+        preferred=preferred,
+        formerly=tuple(former.value for former in statement.formerly),
     )
 
 
-def check_ladder(statement: nodes.LadderStatement, typing: Typing) -> Ladder | None:
+def _limit(node: nodes.Limit, typing: Typing) -> Limit | None:
+    value = typing.value(node.value, _RULE)
+    if value is None:
+        return None
+    if not value.type.is_number and value.type.kind is not Kind.DATE:
+        problem = codes.not_a_number(node.value.span, operator="limit", type=word(value.type.kind), text=None)
+        typing.problems.add(problem)
+        return None
+    return Limit(count=node.count, value=value, lowest=node.lowest)
+
+
+def check_ladder(statement: nodes.LadderStatement, typing: Typing, manual: ManualTier | None = None) -> Ladder | None:
     problems = typing.problems
     seen: dict[str, Span] = {}
     named = [level.value for level in statement.levels]
@@ -63,8 +88,18 @@ def check_ladder(statement: nodes.LadderStatement, typing: Typing) -> Ladder | N
     levels = []
     for level in statement.levels:
         when = typing.condition(level.when, _RULE)
-        if when is not None:
-            levels.append(Level(value=level.value.value, when=when, span=level.span))
+        keep_while = typing.condition(level.keep_while, _RULE) if level.keep_while is not None else None
+        if when is not None and (level.keep_while is None or keep_while is not None):
+            levels.append(
+                Level(
+                    value=level.value.value,
+                    when=when,
+                    span=level.span,
+                    keep_while=keep_while,
+                    formerly=tuple(former.value for former in level.formerly),
+                )
+            )
+    reviewed = review(statement.review, typing.scope, problems)
     if len(levels) < len(statement.levels):
         return None
     return Ladder(
@@ -73,13 +108,14 @@ def check_ladder(statement: nodes.LadderStatement, typing: Typing) -> Ladder | N
         draft=statement.draft,
         levels=tuple(levels),
         otherwise=statement.otherwise.value if statement.otherwise is not None else None,
-        hash=_hash(statement),
+        hash=statement_hash(statement),
         span=statement.span,
+        hold=duration(statement.hold),
+        grace=duration(statement.grace),
+        fall=None if statement.fall == "to earned" else statement.fall,
+        review=reviewed,
+        manual=manual,
     )
-
-
-def _hash(statement: nodes.Statement) -> str:
-    return sha256(format_statement(statement).encode()).hexdigest()
 
 
 def _because(text: nodes.Text, typing: Typing) -> Because | None:
@@ -115,8 +151,8 @@ def _because(text: nodes.Text, typing: Typing) -> Because | None:
 
 def references(rule: Rule) -> set[tuple[str, str]]:
     """The rules a rule waits for: ("tag", name) or ("ladder", name)."""
-    found = set()
-    for condition in conditions(rule):
+    found = {("tag", name) for name in rule.preferred} if isinstance(rule, Tag) else set()
+    for condition in reads(rule):
         for part in checked.walk(condition):
             if isinstance(part, checked.HasTag):
                 found.add(("tag", part.tag))
@@ -126,9 +162,21 @@ def references(rule: Rule) -> set[tuple[str, str]]:
 
 
 def conditions(rule: Rule) -> tuple[checked.Expression, ...]:
+    """Every condition of a rule."""
     if isinstance(rule, Tag):
-        return (rule.when,) if rule.unless is None else (rule.when, rule.unless)
-    return tuple(level.when for level in rule.levels)
+        return tuple(each for each in (rule.when, rule.unless, rule.until) if each is not None)
+    return tuple(each for level in rule.levels for each in (level.when, level.keep_while) if each is not None)
+
+
+def reads(rule: Rule) -> tuple[checked.Expression, ...]:
+    """All that decides a rule: its conditions, and what its budget ranks by."""
+    return (*conditions(rule), rule.limit.value) if isinstance(rule, Tag) and rule.limit else conditions(rule)
+
+
+def asks_history(rules: Iterable[Rule]) -> tuple[checked.Past, ...]:
+    """What rules want to know of published history, each once."""
+    parts = (part for rule in rules for expression in reads(rule) for part in checked.walk(expression))
+    return tuple(dict.fromkeys(part for part in parts if isinstance(part, checked.Past)))
 
 
 def order(rules: dict[tuple[str, str], Rule], typing: Typing) -> tuple[Rule, ...]:

@@ -109,8 +109,29 @@ class Because:
     values: tuple[Expression, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A length of time, in days or in months, which clamp to the month's end."""
+
+    count: int
+    unit: Literal["day", "month"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A budget: the best so many of those who would be given the tag; missing values last, then the lowest key."""
+
+    count: int
+    value: Expression
+    lowest: bool
+    """Whether the lowest values are the best."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
+    """Given in Kleene's logic where not `unless` and not any tag that is `preferred`, and (`when`, or held and (before
+    last match + `keep_for`, or not `until`)); what is None drops out."""
+
     name: str
     draft: bool
     when: Expression
@@ -121,8 +142,43 @@ class Tag:
     hash: str
     """SHA-256 (hex) of the statement's canonical text."""
     span: Span = field(compare=False, repr=False)
+    until: Expression | None = None
+    keep_for: Duration | None = None
+    if_unknown_keep: bool = False
+    """Whether who holds the tag keeps it where it is unknown."""
+    limit: Limit | None = None
+    preferred: tuple[str, ...] = ()
+    """Earlier members of `at most one of`, and manual ones: who has one of them is not given this one."""
+    formerly: tuple[str, ...] = ()
 
     kind: Literal["tag"] = "tag"
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the answer depends on whether the customer had the tag."""
+        return self.until is not None or self.keep_for is not None or self.if_unknown_keep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManualTag:
+    """A tag that people set."""
+
+    name: str
+    formerly: tuple[str, ...]
+    expires_after: Duration | None
+    hash: str
+    span: Span = field(compare=False, repr=False)
+
+    kind: Literal["tag"] = "tag"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManualTier:
+    """That people may set the level of a tier."""
+
+    expires_after: Duration | None
+    hash: str
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +186,18 @@ class Level:
     value: str
     when: Expression
     span: Span = field(compare=False, repr=False)
+    keep_while: Expression | None = None
+    """Counts like `when` for who holds this level or a higher one."""
+    formerly: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """On which days a customer may fall: the first of each period, or the anniversary of an attribute."""
+
+    every: Literal["month", "quarter", "year", "anniversary"]
+    anniversary_of: str | None = None
+    """A date or timestamp column; where it is missing, 1 January."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +211,29 @@ class Ladder:
     otherwise: str | None
     hash: str
     span: Span = field(compare=False, repr=False)
+    hold: Duration | None = None
+    grace: Duration | None = None
+    fall: Literal["one level at a time", "never"] | None = None
+    """None: to the level that is earned."""
+    review: Review | None = None
+    """None: every day."""
+    manual: ManualTier | None = None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the answer depends on the level that the customer had."""
+        return self.kind == "tier" and (
+            self.hold is not None
+            or self.grace is not None
+            or self.fall is not None
+            or self.review is not None
+            or any(level.keep_while is not None or level.when.nullable for level in self.levels)
+        )
+
+    @property
+    def formerly(self) -> dict[str, str]:
+        """Former names of levels → the level."""
+        return {former: level.value for level in self.levels for former in level.formerly}
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -167,6 +258,16 @@ class Expectation:
     span: Span = field(compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What an example's customer had until the day before, and has by hand still."""
+
+    value: str | None
+    """The level or value; None of a tag."""
+    since: date | None
+    """The as-of from which, and of a tag the last on which its condition held; None: the day before."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """One customer made up for the rules, and what they have to answer. What is not given is missing, or no event."""
@@ -180,6 +281,8 @@ class Example:
     metrics: Mapping[str, Value]
     """By the name of the instance; they replace what would be computed."""
     parameters: Mapping[str, tuple[ParameterConstant, ...]]
+    history: Mapping[tuple[str, str], "Before"]
+    """By ("tag", name) or ("ladder", name) what the customer had before."""
     expectations: tuple[Expectation, ...]
     span: Span = field(compare=False, repr=False)
 
@@ -196,6 +299,7 @@ class Ruleset:
     metrics: Mapping[str, Metric]
     """All instances that anything reads, and all declared ones, each after those it reads."""
     tags: Mapping[str, Tag]
+    manual_tags: Mapping[str, ManualTag]
     ladders: Mapping[str, Ladder]
     order: tuple[Rule, ...]
     """All tags and ladders, each after those it refers to."""

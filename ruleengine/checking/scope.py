@@ -65,6 +65,10 @@ class Scope:
     labels: dict[str, str] = field(default_factory=dict)
     """Label to the name of its metric or parameter."""
     tags: dict[str, nodes.TagStatement] = field(default_factory=dict)
+    manual_tags: dict[str, nodes.ManualTagStatement] = field(default_factory=dict)
+    manual_tiers: dict[str, nodes.ManualTierStatement] = field(default_factory=dict)
+    """By the tier's name."""
+    groups: list[nodes.AtMostOneStatement] = field(default_factory=list)
     ladders: dict[str, nodes.LadderStatement] = field(default_factory=dict)
     repeated: list[nodes.TagStatement | nodes.LadderStatement] = field(default_factory=list)
     """Statements whose name another one has: an error, but what they say is checked too."""
@@ -96,6 +100,7 @@ def declare(files: Iterable[nodes.File], problems: Problems) -> Scope:
     values: dict[str, nodes.Name | nodes.Text] = {}  # one namespace: what an expression can name
     tags: dict[str, nodes.Text] = {}
     ladders: dict[str, nodes.Name] = {}
+    manual_tiers: dict[str, nodes.Name] = {}
 
     def claim(space: dict[str, N], name: str, node: N) -> bool:
         if (first := space.get(name)) is not None:
@@ -138,8 +143,16 @@ def declare(files: Iterable[nodes.File], problems: Problems) -> Scope:
                     scope.ladders[ladder.text] = statement
                 else:
                     scope.repeated.append(statement)
-            case nodes.ManualTagStatement() | nodes.ManualTierStatement() | nodes.AtMostOneStatement():
-                pass
+            case nodes.ManualTagStatement(name=tag):
+                if not tag.value.strip():
+                    problems.add(codes.empty_name(tag.span, kind=Word("tag")))
+                if claim(tags, tag.value, tag):
+                    scope.manual_tags[tag.value] = statement
+            case nodes.ManualTierStatement(tier=tier):
+                if claim(manual_tiers, tier.text, tier):
+                    scope.manual_tiers[tier.text] = statement
+            case nodes.AtMostOneStatement():
+                scope.groups.append(statement)
             case nodes.CheckStatement() | nodes.ExampleStatement() | nodes.UseStatement():
                 pass
 

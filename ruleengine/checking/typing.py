@@ -4,7 +4,7 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 from decimal import Decimal
 
-from ruleengine.checking import calls, naming, rankings, windowing
+from ruleengine.checking import calls, naming, rankings, references, windowing
 from ruleengine.checking import expressions as checked
 from ruleengine.checking.context import Context, Made
 from ruleengine.checking.metrics import MetricBook
@@ -137,9 +137,9 @@ class Typing:
             case nodes.Sample():
                 return rankings.sample(self, node, context)
             case nodes.HasTag() | nodes.LadderIs():
-                return naming.rule_reference(self, node, context)
+                return references.rule_reference(self, node, context)
             case nodes.HadTag() | nodes.LadderWas():
-                return None  # reported as not understood yet
+                return references.history(self, node, context)
 
     # -- arithmetic -------------------------------------------------------------------------------------
 
@@ -406,8 +406,10 @@ class Typing:
 
 
 def missing_leaf(made: checked.Expression, settled: Set[checked.Expression]) -> checked.Expression | None:
-    """The first value beneath that can be missing and makes the expression unknown, those settled apart."""
-    if not made.nullable or made in settled:
+    """The first value beneath that can be missing and makes the expression unknown, those settled apart.
+
+    History is unknown only before a name was first published, of which nothing needs to be said."""
+    if not made.nullable or made in settled or isinstance(made, checked.Past):
         return None
     found = [missing_leaf(child, settled) for child in checked.children(made) if child.nullable]
     return next((leaf for leaf in found if leaf is not None), None if found else made)

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar
@@ -65,6 +65,9 @@ class DuckDB(Engine):
             raise TooLarge(self._failed(error)) from error
         except duckdb.Error as error:
             raise ProblemError(self._failed(error)) from error
+
+    def remember(self, tell: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
+        tell(self.connection)
 
     def results(self, layout: Layout) -> duckdb.DuckDBPyConnection:
         return self.connection

@@ -1,7 +1,7 @@
 """What every engine does: it binds sources, computes plans on them, and says what it found."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,7 +21,7 @@ from ruleengine.sql.dialect import Dialect
 from ruleengine.sql.guards import GuardQuery, Guards
 from ruleengine.sql.known import Known
 from ruleengine.sql.scans import Clock, Scans
-from ruleengine.sql.statements import Program, emit
+from ruleengine.sql.statements import Counted, Program, emit
 from ruleengine.types import BOOLEAN
 
 Progress = Callable[[str], None]
@@ -68,9 +68,34 @@ class DraftCount:
 class Findings:
     customers: int
     sources: tuple[SourceCounts, ...]
-    drafts: tuple[DraftCount, ...]
-    unknown_classes: tuple[tuple[str, int], ...]
-    """Classes, and how many customers got no value because a line was unknown."""
+    counts: tuple[tuple[Counted, int], ...]
+    """Of customers, as the program asked for them."""
+
+    @property
+    def drafts(self) -> tuple[DraftCount, ...]:
+        return tuple(
+            DraftCount(kind=of.kind, name=of.name, value=of.value, customers=count)
+            for of, count in self.counts
+            if of.what == "draft"
+        )
+
+    @property
+    def unknown_classes(self) -> dict[str, int]:
+        """Classes, and how many customers got no value because a line was unknown."""
+        return dict(self._named("unknown"))
+
+    @property
+    def suppressed(self) -> dict[str, int]:
+        """Tags in `at most one of`, and how many customers are not given them for another that is preferred."""
+        return dict(self._named("suppressed"))
+
+    @property
+    def over_budget(self) -> dict[str, int]:
+        """Tags with a limit, and how many customers are not given them for that alone."""
+        return dict(self._named("over budget"))
+
+    def _named(self, what: str) -> Iterator[tuple[str, int]]:
+        return ((of.name, count) for of, count in self.counts if of.what == what and count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +142,10 @@ class Engine(ABC):
 
         Raises TooLarge where a number does not fit, and ProblemError where the engine cannot finish.
         """
+
+    @abstractmethod
+    def remember(self, tell: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
+        """Have the tables of `planning.memory` for the next run, as somebody makes them on a connection of DuckDB's."""
 
     @abstractmethod
     def results(self, layout: Layout) -> duckdb.DuckDBPyConnection:
@@ -190,7 +219,7 @@ class Engine(ABC):
     def _findings(self, program: Program) -> Findings:
         _, ((customers,),) = self.query("SELECT count(*) FROM customers")
         report: Sequence[int] = ()
-        if program.drafts or program.classes:
+        if program.counted:
             _, (report,) = self.query("SELECT * FROM result_report")
         sources = []
         for counts in program.event_counts:
@@ -207,17 +236,10 @@ class Engine(ABC):
                     ),
                 )
             )
-        drafts = len(program.drafts)
         return Findings(
             customers=customers,
             sources=tuple(sources),
-            drafts=tuple(
-                DraftCount(kind=kind, name=name, value=value, customers=count)
-                for (kind, name, value), count in zip(program.drafts, report[:drafts], strict=True)
-            ),
-            unknown_classes=tuple(
-                (name, count) for name, count in zip(program.classes, report[drafts:], strict=True) if count
-            ),
+            counts=tuple(zip(program.counted, report, strict=True)),
         )
 
     def _overflow(self, failed: Plan) -> Problem | None:

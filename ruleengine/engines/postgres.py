@@ -6,7 +6,7 @@ nothing behind. It takes the right to read the sources, and TEMPORARY on the dat
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -93,6 +93,30 @@ class Postgres(Engine):
     def begin_again(self) -> None:
         self.query("ROLLBACK TO SAVEPOINT bound")
 
+    def remember(self, tell: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
+        with duckdb.connect(":memory:") as connection:
+            close_off(connection, self._spill, (), self._writable)
+            tell(connection)
+            for table in ("remembered", "remembered_names"):
+                self._tell(connection, table)
+        self.query("SAVEPOINT bound")
+
+    def _tell(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        """Copy a table of DuckDB's."""
+        columns = connection.execute(f"DESCRIBE {table}").fetchall()
+        types = {"VARCHAR": 'TEXT COLLATE "C"'}
+        made = ", ".join(f"{quote(short(name))} {types.get(type, type)}" for name, type, *_ in columns)
+        self.query(f"DROP TABLE IF EXISTS {table}")
+        self.query(f"CREATE TEMPORARY TABLE {table} ({made})")
+        rows = connection.execute(f"SELECT * FROM {table}")
+        try:
+            with self.connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
+                while batch := rows.fetchmany(10_000):
+                    for row in batch:
+                        copy.write_row(row)
+        except psycopg.Error as error:
+            raise ProblemError(server.failed(error, self.profile)) from error
+
     def results(self, layout: Layout) -> duckdb.DuckDBPyConnection:
         self._results = duckdb.connect(":memory:")
         close_off(self._results, self._spill, (), self._writable)
@@ -101,7 +125,10 @@ class Postgres(Engine):
         words = [(f"w{word}", "BIGINT") for word in range(layout.words)]
         ladders = [(ladder.column, "SMALLINT") for ladder in layout.ladders]
         self._fetch("result_values", [key, *values])
-        self._fetch("result_assignments", [key, *words, *ladders])
+        left = [(part.matched, "DATE") for part in layout.memory.tags]
+        for tier in layout.memory.tiers:
+            left += [(tier.level, "VARCHAR"), (tier.reached, "DATE"), (tier.below, "DATE")]
+        self._fetch("result_assignments", [key, *words, *ladders, *left])
         return self._results
 
     def _fetch(self, table: str, columns: Sequence[tuple[str, str]]) -> None:

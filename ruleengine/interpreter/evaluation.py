@@ -20,10 +20,12 @@ from ruleengine.checking.expressions import (
     Default,
     EventValue,
     Expression,
+    HadTag,
     HasTag,
     IsMissing,
     Junction,
     LadderIs,
+    LadderWas,
     MetricValue,
     Negation,
     Not,
@@ -56,6 +58,7 @@ from ruleengine.interpreter.arithmetic import (
     units,
 )
 from ruleengine.interpreter.events import Cell, Event, aggregate, events_until, read
+from ruleengine.interpreter.memory import NOWHERE, Recollection, TagDecision, TierDecision, decide_tag, decide_tier
 from ruleengine.planning.windows import days_of
 from ruleengine.types import Type, Value
 
@@ -73,6 +76,8 @@ class Facts:
     """By events source its rows; the `for` column may be left out, other absent columns are missing."""
     metrics: Mapping[str, Value] = field(default_factory=dict)
     """Given metric instances, which replace the computed ones everywhere."""
+    memory: Recollection = field(default_factory=Recollection)
+    """What earlier versions say of the customer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +88,17 @@ class Outcome:
     """Whether the entity holds the customer at that date; the rest is what it would be if so."""
     metrics: Mapping[str, Value]
     tags: Mapping[str, Truth]
-    """Whether `when` and not `unless`; only TRUE gives the tag."""
+    """Only TRUE gives the tag; those set by hand are among them."""
     ladders: Mapping[str, str | None]
     unknown_lines: Mapping[str, int]
     """Of classes without a value because of an unknown line: which line, from 0."""
     unanswered: Mapping[tuple[str, str], str]
     """Metrics, tags, tiers and classes, by kind and name, that are in none of the above: they read the metric
     that stands here, which ranks customers and was not given."""
+    decisions: Mapping[str, TagDecision]
+    """By rule tag; budgets aside."""
+    standings: Mapping[str, TierDecision]
+    """By tier; levels set by hand aside."""
 
 
 class Overflow(Exception):  # noqa: N818  # a word of the language
@@ -141,7 +150,10 @@ class Evaluation:
             for name, value in facts.metrics.items()
             if name in ruleset.metrics
         }
-        self.tags: dict[str, Truth] = {}
+        self.memory = facts.memory
+        self.tags: dict[str, Truth] = {name: name in self.memory.manual_tags for name in ruleset.manual_tags}
+        self.decisions: dict[str, TagDecision] = {}
+        self.standings: dict[str, TierDecision] = {}
         self.ladders: dict[str, str | None] = {}
         self.unknown_lines: dict[str, int] = {}
         self.unanswered: dict[tuple[str, str], str] = {}
@@ -178,6 +190,8 @@ class Evaluation:
             ladders=self.ladders,
             unknown_lines=self.unknown_lines,
             unanswered=self.unanswered,
+            decisions=self.decisions,
+            standings=self.standings,
         )
 
     @contextmanager
@@ -202,15 +216,44 @@ class Evaluation:
     # -- rules ----------------------------------------------------------------------------------------------
 
     def _tag(self, tag: Tag) -> Truth:
-        unless = negation(self.truth(tag.unless)) if tag.unless else True
-        return conjunction([unless, self.truth(tag.when)])
+        for other in tag.preferred:
+            self._ask("tag", other)
+        decision = self.decisions[tag.name] = decide_tag(
+            tag,
+            when=self.truth(tag.when),
+            unless=self.truth(tag.unless) if tag.unless is not None else False,
+            until=self.truth(tag.until) if tag.until is not None else None,
+            preferred=[other for other in tag.preferred if self.tags[other] is True],
+            held=tag.name in self.memory.tags,
+            last_match=self.memory.tags.get(tag.name),
+            day=self.as_of,
+        )
+        return decision.given
 
     def _ladder(self, ladder: Ladder) -> str | None:
+        if ladder.kind == "class":
+            return self._class(ladder)
+        anniversary = None
+        if ladder.review is not None and ladder.review.anniversary_of is not None:
+            anniversary = self.attribute(ladder.review.anniversary_of)
+        decision = self.standings[ladder.name] = decide_tier(
+            ladder,
+            met=lambda level: self.truth(level.when),
+            kept=lambda level: self.truth(level.keep_while) if level.keep_while is not None else False,
+            before=self.memory.tiers.get(ladder.name, NOWHERE),
+            anniversary_of=cast(date | None, anniversary),
+            day=self.as_of,
+        )
+        by_hand = self.memory.manual_tiers.get(ladder.name) if ladder.manual is not None else None
+        by_hand = ladder.formerly.get(by_hand, by_hand) if by_hand is not None else None
+        return by_hand if by_hand in ladder.values else decision.now.level
+
+    def _class(self, ladder: Ladder) -> str | None:
         for number, level in enumerate(ladder.levels):
             met = self.truth(level.when)
             if met:
                 return level.value
-            if met is None and ladder.kind == "class":
+            if met is None:
                 self.unknown_lines[ladder.name] = number
                 return None
         return ladder.otherwise
@@ -302,6 +345,8 @@ class Evaluation:
             case LadderIs():
                 self._ask(self.ruleset.ladders[expression.ladder].kind, expression.ladder)
                 return self.ladders[expression.ladder] in expression.values
+            case HadTag() | LadderWas():
+                return self.memory.past.get(expression)
             case _:
                 assert_never(expression)
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, TypeVar, assert_never
 
 from ruleengine.checking.expressions import Ranking
-from ruleengine.checking.ruleset import Ruleset
+from ruleengine.checking.ruleset import Limit, Ruleset, Tag
 from ruleengine.functions.rankings import RankingFunction
 from ruleengine.interpreter.arithmetic import Exact, quotient, units
 from ruleengine.interpreter.evaluation import Evaluation, Facts, Outcome, Overrides, overflow_of
@@ -36,7 +36,21 @@ def evaluate_all(
     for rule in ruleset.order:
         for evaluation in existing.values():
             evaluation.answer(rule)
+        if isinstance(rule, Tag) and rule.limit is not None:
+            with overflow_of(rule.kind, rule.name):
+                _spend(rule, rule.limit, list(existing.values()))
     return {key: evaluation.outcome() for key, evaluation in existing.items()}
+
+
+def _spend(tag: Tag, limit: Limit, customers: Sequence[Evaluation]) -> None:
+    """Leave the tag to the best of those who would be given it; missing values last, then the lowest key."""
+    everyone = [_Ranked(each, each.value(limit.value)) for each in customers]
+    ranked = [each for each in everyone if each.evaluation.tags[tag.name] is True]
+    known = sorted((each for each in ranked if each.value is not None), key=lambda each: each.key)
+    known.sort(key=lambda each: each.value, reverse=not limit.lowest)
+    missing = sorted((each for each in ranked if each.value is None), key=lambda each: each.key)
+    for each in [*known, *missing][limit.count :]:
+        each.evaluation.tags[tag.name] = False
 
 
 @dataclass(frozen=True, slots=True)

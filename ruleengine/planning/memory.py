@@ -34,6 +34,11 @@ class TagMemory:
         yield self.held, BOOLEAN
         yield self.matched, DATE
 
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What its columns are called among the values that rules read."""
+        return f'tag "{self.tag}" before', f'tag "{self.tag}" last matched'
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TierMemory:
@@ -53,6 +58,10 @@ class TierMemory:
         yield self.reached, DATE
         yield self.below, DATE
 
+    @property
+    def labels(self) -> tuple[str, str, str]:
+        return f"tier {self.tier} before", f"tier {self.tier} reached", f"tier {self.tier} below since"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManualMemory:
@@ -69,11 +78,17 @@ class ManualMemory:
     def columns(self) -> Iterator[tuple[str, Type]]:
         yield self.column, BOOLEAN if self.kind == "tag" else TEXT
 
+    @property
+    def labels(self) -> tuple[str]:
+        return (f'tag "{self.name}" by hand' if self.kind == "tag" else f"tier {self.name} by hand",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """`had tag "A" within 90 days`, `tier loyalty was "Gold"`: whether published history says so."""
 
+    text: str
+    """As the language writes it."""
     column: str
     """BOOLEAN in `remembered`: TRUE for customers of whom it is so. In `remembered_names`: whether any version that
     was in force on one of the days declared the name; else it is not known of anybody."""
@@ -89,6 +104,13 @@ class Past:
     def columns(self) -> Iterator[tuple[str, Type]]:
         yield self.column, BOOLEAN
 
+    @property
+    def labels(self) -> tuple[str]:
+        return (self.text,)
+
+
+Recollection = TagMemory | TierMemory | ManualMemory | Past
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
@@ -102,6 +124,8 @@ class Memory:
     @property
     def columns(self) -> tuple[tuple[str, Type], ...]:
         """The columns of `remembered`, `customer` aside."""
-        parts: tuple[TagMemory | TierMemory | ManualMemory | Past, ...]
-        parts = (*self.tags, *self.tiers, *self.manual, *self.past)
-        return tuple(column for part in parts for column in part.columns)
+        return tuple(column for part in self.parts for column in part.columns)
+
+    @property
+    def parts(self) -> tuple[Recollection, ...]:
+        return (*self.tags, *self.tiers, *self.manual, *self.past)

@@ -1,15 +1,17 @@
 """Checked ruleset and date to a plan: which scans, which columns in which order, which answers."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
 from ruleengine.checking import expressions as checked
-from ruleengine.checking.rules import conditions, references
+from ruleengine.checking.rules import reads, references
 from ruleengine.checking.ruleset import Ladder, Metric, ParameterConstant, Rule, Ruleset, Tag
 from ruleengine.functions.aggregates import Aggregation
 from ruleengine.planning.layout import TAGS_PER_WORD, LadderSlot, Layout, TagSlot, ValueColumn
+from ruleengine.planning.memory import Memory, Recollection
+from ruleengine.planning.recall import recalled, recollections
 from ruleengine.planning.windows import days_of
 
 Shape = Literal["plain", "distinct", "frequent", "gaps"]
@@ -88,8 +90,12 @@ class Plan:
     metrics: Mapping[str, str]
     """Metric instance → its identifier."""
     rule_layers: tuple[tuple[Rule, ...], ...]
-    """Rules that others refer to, each layer after those it refers to."""
+    """Rules that others refer to, or that take more than one step, each layer after those it refers to."""
     layout: Layout
+
+    @property
+    def memory(self) -> Memory:
+        return self.layout.memory
 
     @property
     def drafts(self) -> tuple[Rule, ...]:
@@ -103,6 +109,7 @@ def plan(ruleset: Ruleset, as_of: date, measure: checked.Expression | None = Non
     """
     names = _Identifiers()
     reads = {rule: _reads(rule) for rule in ruleset.order}
+    memory = recalled(ruleset, as_of, names.take)
     measured = _read_by([] if measure is None else [measure])
     wanted = (*reads.values(), measured)
     metrics = _needed(ruleset, (metric for each in wanted for metric in each.metrics))
@@ -131,7 +138,7 @@ def plan(ruleset: Ruleset, as_of: date, measure: checked.Expression | None = Non
         layers=_layers(ruleset, metrics, metric_names),
         metrics=metric_names,
         rule_layers=_rule_layers(ruleset),
-        layout=_layout(ruleset, attributes, metric_names, reads, measured),
+        layout=_layout(ruleset, attributes, metric_names, reads, measured, memory),
     )
 
 
@@ -158,10 +165,13 @@ class _Reads:
 
 def _reads(rule: Rule) -> _Reads:
     """What a rule reads, in reading order: for its conditions, and for its reason."""
-    expressions = list(conditions(rule))
+    expressions = list(reads(rule))
     if isinstance(rule, Tag) and rule.because is not None:
         expressions.extend(rule.because.values)
-    return _read_by(expressions)
+    read = _read_by(expressions)
+    if isinstance(rule, Ladder) and rule.review is not None and rule.review.anniversary_of is not None:
+        read = replace(read, attributes=tuple(dict.fromkeys((*read.attributes, rule.review.anniversary_of))))
+    return read
 
 
 def _read_by(expressions: Iterable[checked.Expression]) -> _Reads:
@@ -267,12 +277,19 @@ def _rule_layers(ruleset: Ruleset) -> tuple[tuple[Rule, ...], ...]:
     layers: list[list[Rule]] = []
     for rule in ruleset.order:  # each after those it refers to
         key = ("tag" if isinstance(rule, Tag) else "ladder", rule.name)
-        if key in referred:
-            depth = depths[key] = max((depths[target] + 1 for target in references(rule)), default=0)
+        if key in referred or _takes_steps(rule):
+            beneath = (depths[target] for target in references(rule) if target in depths)  # not manual ones
+            depth = depths[key] = max((each + 1 for each in beneath), default=0)
             while len(layers) <= depth:
                 layers.append([])
             layers[depth].append(rule)
     return tuple(tuple(layer) for layer in layers)
+
+
+def _takes_steps(rule: Rule) -> bool:
+    if isinstance(rule, Tag):
+        return rule.remembers or rule.limit is not None
+    return rule.remembers or rule.manual is not None
 
 
 def _layout(
@@ -281,51 +298,64 @@ def _layout(
     metrics: Mapping[str, str],
     reads: Mapping[Rule, _Reads],
     measured: _Reads,
+    memory: Memory,
 ) -> Layout:
-    rules: tuple[Rule, ...] = (*ruleset.tags.values(), *ruleset.ladders.values())
-    published = [rule for rule in rules if not rule.draft]
+    tags = [tag for tag in ruleset.tags.values() if not tag.draft]
+    ladders = [ladder for ladder in ruleset.ladders.values() if not ladder.draft]
+    values: dict[str, ValueColumn] = {}
 
     def columns(rule: Rule) -> tuple[str, ...]:
-        wanted = reads[rule]
-        return (
-            *(metrics[name] for name in wanted.metrics),
-            *(attributes[name] for name in wanted.attributes),
-        )
+        """What a rule reads, each a column of `result_values`."""
+        found = [*columns_of(reads[rule])]
+        for part in recollections(rule, memory):
+            found.extend(remembered(part))
+        values.update((column.column, column) for column in found if column.column not in values)
+        return tuple(column.column for column in found)
 
-    values: dict[str, ValueColumn] = {}
-    for each in (*(reads[rule] for rule in published), measured):
-        for name in each.metrics:
-            column, type = metrics[name], ruleset.metrics[name].type
-            values.setdefault(column, ValueColumn(column=column, name=name, type=type))
-        for name in each.attributes:
+    def columns_of(wanted: _Reads) -> Iterator[ValueColumn]:
+        for name in wanted.metrics:
+            yield ValueColumn(column=metrics[name], name=name, type=ruleset.metrics[name].type)
+        for name in wanted.attributes:
             declared = ruleset.attribute(name)
             assert declared is not None
-            column = attributes[name]
-            values.setdefault(column, ValueColumn(column=column, name=name, type=declared.type.value))
-    tags = [rule for rule in published if isinstance(rule, Tag)]
-    ladders = [rule for rule in published if isinstance(rule, Ladder)]
+            yield ValueColumn(column=attributes[name], name=name, type=declared.type.value)
+
+    def remembered(part: Recollection) -> Iterator[ValueColumn]:
+        for (column, type), name in zip(part.columns, part.labels, strict=True):
+            yield ValueColumn(column=column, name=name, type=type)
+
+    by_hand = {part.name: part for part in memory.manual if part.kind == "tag"}
+    for part in by_hand.values():
+        values.update((column.column, column) for column in remembered(part))
+    decided = [(tag.name, tag.formerly, tag.hash, columns(tag)) for tag in tags]
+    decided += [(tag.name, tag.formerly, tag.hash, (by_hand[tag.name].column,)) for tag in ruleset.manual_tags.values()]
+    slots = tuple(
+        LadderSlot(
+            name=ladder.name,
+            kind=ladder.kind,
+            column=f"l{index}",
+            values=ladder.values,
+            reads=columns(ladder),
+            rule_hash=ladder.hash,
+            formerly=ladder.formerly,
+        )
+        for index, ladder in enumerate(ladders)
+    )
+    values.update((column.column, column) for column in columns_of(measured) if column.column not in values)
     return Layout(
         key_type=ruleset.entity.key.type,
-        values=tuple(values.values()),
         tags=tuple(
             TagSlot(
-                name=tag.name,
+                name=name,
                 word=index // TAGS_PER_WORD,
                 bit=index % TAGS_PER_WORD,
-                reads=columns(tag),
-                rule_hash=tag.hash,
+                reads=read,
+                rule_hash=rule_hash,
+                formerly=formerly,
             )
-            for index, tag in enumerate(tags)
+            for index, (name, formerly, rule_hash, read) in enumerate(decided)
         ),
-        ladders=tuple(
-            LadderSlot(
-                name=ladder.name,
-                kind=ladder.kind,
-                column=f"l{index}",
-                values=ladder.values,
-                reads=columns(ladder),
-                rule_hash=ladder.hash,
-            )
-            for index, ladder in enumerate(ladders)
-        ),
+        ladders=slots,
+        values=tuple(values.values()),
+        memory=memory,
     )

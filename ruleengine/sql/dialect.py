@@ -25,6 +25,10 @@ class Dialect(ABC):
     def create(self, name: str, query: exp.Expression, kind: Literal["TABLE", "VIEW"]) -> exp.Expression:
         """Make a table or view of this connection alone."""
 
+    @abstractmethod
+    def create_missing(self, name: str, query: exp.Expression) -> exp.Expression:
+        """Make a table of this connection alone, unless it has one of that name."""
+
     # -- text -------------------------------------------------------------------------------------------
 
     @abstractmethod

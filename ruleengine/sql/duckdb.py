@@ -42,6 +42,10 @@ class DuckDB(Dialect):
         temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
         return exp.Create(this=build.table(name), kind=kind, replace=True, expression=query, properties=temporary)
 
+    def create_missing(self, name: str, query: exp.Expression) -> exp.Expression:
+        temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
+        return exp.Create(this=build.table(name), kind="TABLE", exists=True, expression=query, properties=temporary)
+
     def text(self, literal: exp.Expression) -> exp.Expression:
         return literal
 

@@ -55,6 +55,8 @@ class Lowering:
                 | checked.Aggregate()
                 | checked.HasTag()
                 | checked.LadderIs()
+                | checked.HadTag()
+                | checked.LadderWas()
             ):
                 return self.leaves.leaf(node)
             case checked.Negation(operand=operand):

@@ -36,6 +36,10 @@ class Postgres(Dialect):
         temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
         return exp.Create(this=build.table(name), kind=kind, expression=query, properties=temporary)
 
+    def create_missing(self, name: str, query: exp.Expression) -> exp.Expression:
+        temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
+        return exp.Create(this=build.table(name), kind="TABLE", exists=True, expression=query, properties=temporary)
+
     def text(self, literal: exp.Expression) -> exp.Expression:
         # Columns of sources have this collation, and what is computed of both has it then.
         return exp.Paren(this=exp.Collate(this=literal, expression=build.name("C")))

@@ -10,7 +10,7 @@ from ruleengine.checking import expressions as checked
 from ruleengine.checking.ruleset import Tag
 from ruleengine.planning.plan import Days, MetricColumn, Plan
 from ruleengine.sql import build
-from ruleengine.sql.answers import Answers, FrameLeaves, spoken
+from ruleengine.sql.answers import Answers, FrameLeaves, described
 from ruleengine.sql.dialect import Dialect
 from ruleengine.sql.expressions import Leaves, Lowering
 from ruleengine.sql.known import Known, folded
@@ -32,6 +32,20 @@ class Statement:
         return self.dialect.sql(self.tree, pretty=pretty)
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a number of customers in the report is of.
+
+    draft: whom a draft would take. unknown: who got no value of a class because a line was unknown. suppressed: who
+    would be given a tag if none was preferred to it. over budget: who is not among the best for whom there is money.
+    """
+
+    what: Literal["draft", "unknown", "suppressed", "over budget"]
+    kind: Literal["tag", "tier", "class"]
+    name: str
+    value: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """Everything a run executes, in order. Sources are the relations `source_<name>`."""
@@ -39,11 +53,8 @@ class Program:
     plan: Plan
     statements: tuple[Statement, ...]
     event_counts: tuple[EventCounts, ...]
-    """In `result_report`: `d0, d1, …` how many customers each draft would take, `u0, u1, …` how many got no value of
-    each class because a line was unknown."""
-    drafts: tuple[tuple[str, str, str | None], ...]
-    """kind, name and (of ladders) value of each draft column."""
-    classes: tuple[str, ...]
+    counted: tuple[Counted, ...]
+    """The columns `c0, c1, …` of `result_report`."""
 
 
 def emit(
@@ -62,6 +73,10 @@ class _EntityLeaves:
     def leaf(self, node: checked.Expression) -> exp.Expression:
         assert isinstance(node, checked.Attribute)
         return build.column(node.column)
+
+
+_SQL_TYPES = {Kind.BOOLEAN: "BOOLEAN", Kind.DATE: "DATE", Kind.TEXT: "VARCHAR"}
+"""Of what is remembered."""
 
 
 class _Emitter:
@@ -83,24 +98,27 @@ class _Emitter:
         return Statement(name=name, purpose=purpose, tree=tree, dialect=self.dialect)
 
     def program(self) -> Program:
-        drafts: list[tuple[str, str, str | None]] = []
-        columns: list[exp.Expression] = []
+        counts: list[tuple[Counted, exp.Expression]] = []
+        answers = self.answers
         for rule in self.plan.drafts:
             if isinstance(rule, Tag):
-                drafts.append(("tag", rule.name, None))
-                columns.append(build.named(build.counted(self.answers.given(rule)), f"d{len(columns)}"))
+                counts.append((Counted("draft", "tag", rule.name), answers.answer(rule)))
             else:
                 for index, value in enumerate(rule.values):
-                    drafts.append((rule.kind, rule.name, value))
-                    has = exp.EQ(this=build.wrapped(self.answers.rung(rule)), expression=build.number(1 + index))
-                    columns.append(build.named(build.counted(has), f"d{len(columns)}"))
-        classes: list[str] = []
+                    has = exp.EQ(this=build.wrapped(answers.answer(rule)), expression=build.number(1 + index))
+                    counts.append((Counted("draft", rule.kind, rule.name, value), has))
         for ladder in self.plan.ruleset.ladders.values():
-            unknown = self.answers.unknown(ladder) if ladder.kind == "class" and not ladder.draft else None
+            unknown = answers.unknown(ladder) if ladder.kind == "class" and not ladder.draft else None
             if unknown is not None:
-                columns.append(build.named(build.counted(unknown), f"u{len(classes)}"))
-                classes.append(ladder.name)
+                counts.append((Counted("unknown", "class", ladder.name), unknown))
+        for tag in self.plan.ruleset.tags.values():
+            if tag.preferred and not tag.draft:
+                counts.append((Counted("suppressed", "tag", tag.name), answers.suppressed(tag)))
+            if tag.limit is not None and not tag.draft:
+                counts.append((Counted("over budget", "tag", tag.name), answers.over_budget(tag)))
+        columns = [build.named(build.counted(made), f"c{number}") for number, (_, made) in enumerate(counts)]
         statements = [
+            *self.remembered(),
             self.customers(),
             self.values(),
             self.view(),
@@ -108,15 +126,56 @@ class _Emitter:
         ]
         if columns:
             report = exp.Select(expressions=columns).from_(self.answers.source())
-            purpose = "What drafts would do, and where a class gave no value"
+            purpose = "What drafts would do, and who was left out"
             statements.append(self._statement("result_report", purpose, report))
         return Program(
             plan=self.plan,
             statements=tuple(statements),
             event_counts=tuple(self.scans.event_counts(events) for events in self.plan.ruleset.events.values()),
-            drafts=tuple(drafts),
-            classes=tuple(classes),
+            counted=tuple(counted for counted, _ in counts),
         )
+
+    # -- what earlier versions left -----------------------------------------------------------------------
+
+    def remembered(self) -> Iterator[Statement]:
+        """Tables that the store fills before a run; without it there is nothing to remember."""
+        memory = self.plan.memory
+        if not memory.columns:
+            return
+        key = "BIGINT" if self.plan.layout.key_type.name == "integer" else "VARCHAR"
+        nobody: list[exp.Expression] = [build.named(build.cast(exp.Null(), key), "customer")]
+        nobody += [build.named(build.cast(exp.Null(), _SQL_TYPES[type.kind]), name) for name, type in memory.columns]
+        query = exp.Select(expressions=nobody).where(exp.Boolean(this=False), copy=False)
+        tree = self.dialect.create_missing("remembered", query)
+        yield Statement(
+            name="remembered", purpose="What earlier versions left to remember", tree=tree, dialect=self.dialect
+        )
+        if memory.past:
+            names = [build.named(exp.Boolean(this=False), part.column) for part in memory.past]
+            tree = self.dialect.create_missing("remembered_names", exp.Select(expressions=list(names)))
+            yield Statement(
+                name="remembered_names",
+                purpose="Which of the names that rules ask for were published then",
+                tree=tree,
+                dialect=self.dialect,
+            )
+
+    def _recalled(self) -> Iterator[exp.Expression]:
+        """The columns of what is remembered, for customers who are joined to it."""
+        memory = self.plan.memory
+        past = {part.column for part in memory.past}
+        for name, type in memory.columns:
+            column: exp.Expression = build.column(name, "remembered")
+            if name in past:
+                declared = exp.Subquery(
+                    this=exp.Select(expressions=[build.column(name)]).from_(build.table("remembered_names"))
+                )
+                column = build.case(
+                    (column, exp.Boolean(this=True)), (declared, exp.Boolean(this=False)), otherwise=None
+                )
+            elif type.kind is Kind.BOOLEAN:
+                column = build.call("coalesce", column, exp.Boolean(this=False))
+            yield build.named(column, name)
 
     # -- customers --------------------------------------------------------------------------------------
 
@@ -159,6 +218,8 @@ class _Emitter:
         select = exp.Select(expressions=[build.column("customer", "customers")])
         for column in plan.attributes.values():
             select = select.select(build.column(column, "customers"), copy=False)
+        for remembered in self._recalled():
+            select = select.select(remembered, copy=False)
         layers = plan.layers or ((),)
         for metric in layers[0]:
             select = select.select(self._metric(self.joined, metric), copy=False)
@@ -171,6 +232,10 @@ class _Emitter:
         for scan in plan.scans:
             on = exp.EQ(this=build.column("customer", scan.name), expression=build.column("customer", "customers"))
             select = select.join(build.table(scan.name), on=on, join_type="left", copy=False)
+        if plan.memory.columns:
+            key = build.column("customer", "customers")
+            on = exp.EQ(this=build.column("customer", "remembered"), expression=key)
+            select = select.join(build.table("remembered"), on=on, join_type="left", copy=False)
         for depth, layer in enumerate(layers[1:], 1):
             previous = f"metrics {depth}"
             ctes.append((previous, select))
@@ -236,16 +301,18 @@ class _Emitter:
             for slot in layout.tags:
                 if slot.word != word:
                     continue
-                tag = ruleset.tags[slot.name]
-                bit = build.case((self.answers.answer(tag), build.number(1 << slot.bit)), otherwise=build.number(0))
-                part = build.comment(build.cast(bit, "BIGINT"), spoken(tag))
+                tag = ruleset.tags.get(slot.name)
+                given = self.answers.answer(tag) if tag is not None else self.answers.has(slot.name)
+                bit = build.case((given, build.number(1 << slot.bit)), otherwise=build.number(0))
+                part = build.comment(build.cast(bit, "BIGINT"), described(tag or ruleset.manual_tags[slot.name]))
                 total = part if total is None else exp.Add(this=total, expression=part)
             assert total is not None
             columns.append(build.named(build.cast(total, "BIGINT"), f"w{word}"))
         for ladder_slot in layout.ladders:
             ladder = ruleset.ladders[ladder_slot.name]
             column = build.named(self.answers.answer(ladder), ladder_slot.column)
-            columns.append(build.comment(column, spoken(ladder)))
+            columns.append(build.comment(column, described(ladder)))
+        columns.extend(build.named(made, name) for name, made in self.answers.left())
         return self._statement(
             "result_assignments",
             "Who has what: tags as bits of w0, w1, …; tiers and classes as numbers",

@@ -51,6 +51,10 @@ class RunReport:
     drafts: tuple[DraftCount, ...]
     unknown_classes: Mapping[str, int]
     """By class: customers without a value because it could not be said whether a line holds."""
+    suppressed: Mapping[str, int]
+    """By tag: customers who are not given it for another one that comes before it in `at most one of`."""
+    over_budget: Mapping[str, int]
+    """By tag: customers who are not given it for its `limit` alone."""
     checks: tuple[CheckResult, ...]
     """Those of the data, then those of the answers; none where nothing is new."""
     reasons: tuple[str, ...]
@@ -188,6 +192,8 @@ class _Job:
             left_out=(),
             drafts=(),
             unknown_classes={},
+            suppressed={},
+            over_budget={},
             checks=(),
             reasons=(),
             warnings=tuple(self.warnings),
@@ -212,7 +218,9 @@ class _Job:
             movement=delta.movement,
             left_out=found.left_out,
             drafts=found.findings.drafts,
-            unknown_classes=dict(found.findings.unknown_classes),
+            unknown_classes=found.findings.unknown_classes,
+            suppressed=found.findings.suppressed,
+            over_budget=found.findings.over_budget,
             checks=checks,
             reasons=reasons,
             warnings=tuple(self.warnings),
@@ -226,6 +234,8 @@ class _Job:
             "left_out": as_json(report.left_out),
             "drafts": as_json(report.drafts),
             "unknown_classes": dict(report.unknown_classes),
+            "suppressed": dict(report.suppressed),
+            "over_budget": dict(report.over_budget),
             "checks": guards.kept(report.checks),
             "set": dict(self.parameters),
             "order": published.order_of(self.ruleset),

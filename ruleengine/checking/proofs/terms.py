@@ -56,7 +56,7 @@ EXACT_DIGITS = 15  # whole numbers of so many digits are doubles themselves
 
 
 _DECIDING = {"name", "kind", "value", "draft", "when", "unless", "levels", "otherwise"}
-_SAYING = {"because", "owner", "review_by", "hash", "span"}
+_SAYING = {"because", "owner", "review_by", "formerly", "hash", "span"}
 """Together what a rule can hold and still be decided by its conditions; if it holds more, nothing is claimed."""
 
 

@@ -116,7 +116,7 @@ def _parts(terms: Terms, read: Iterable[Expression]) -> Iterator[Expression]:
     """What conditions are made of, what they refer to included; of `days since` a date not the date."""
     for part in read:
         yield part
-        if isinstance(part, HasTag):
+        if isinstance(part, HasTag) and part.tag in terms.ruleset.tags:
             yield from _parts(terms, conditions(terms.ruleset.tags[part.tag]))
         elif isinstance(part, LadderIs):
             yield from _parts(terms, conditions(terms.ruleset.ladders[part.ladder]))

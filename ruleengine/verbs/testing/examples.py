@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ruleengine.checking.ruleset import Example, Expectation, Ruleset
 from ruleengine.interpreter import Facts, NeedsPopulation, Outcome, Overflow, evaluate, explain
+from ruleengine.interpreter.memory import recollected
 from ruleengine.verbs.opening import found_at
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ def answered(ruleset: Ruleset, directory: Path) -> tuple[ExampleReport, ...]:
 
 
 def _answered(ruleset: Ruleset, example: Example, directory: Path) -> ExampleReport:
-    facts = Facts(attributes=example.attributes, events=example.events, metrics=example.metrics)
+    facts = Facts(
+        attributes=example.attributes,
+        events=example.events,
+        metrics=example.metrics,
+        memory=recollected(ruleset, example.history, example.as_of or ANY_DAY),
+    )
     expectations: tuple[Expected, ...]
     error = None
     try:
