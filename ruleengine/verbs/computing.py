@@ -21,6 +21,7 @@ from ruleengine.planning.layout import Layout
 from ruleengine.planning.plan import plan
 from ruleengine.schema import Profile
 from ruleengine.store.records import Delta, Preview
+from ruleengine.store.store import Store
 from ruleengine.verbs import guards, opening
 from ruleengine.verbs.guards import CheckResult
 from ruleengine.verbs.outcome import NotUsableError
@@ -116,16 +117,18 @@ def computed(
     profile: Profile,
     as_of: date,
     clock: Clock,
-    writable: Sequence[Path],
+    store: Store,
     measure: MetricValue | Attribute | None = None,
+    writable: Sequence[Path] = (),
 ) -> Iterator[Computed]:
     """Compute every customer on a day; NotUsableError where the data does not fit, or a number overflows.
 
-    `writable` are the folders into which results may be written; `measure` stands among the values, too.
+    The store says what is to be remembered. `measure` stands among the values, too; results may be written into
+    `writable` folders beside those of the store.
     """
     try:
         with clock.phase("checking the data"):
-            engine = engines.opened(ruleset, profile, writable)
+            engine = engines.opened(ruleset, profile, (*store.directories, *writable))
     except (ProblemError, OSError) as error:
         raise not_usable(error) from error
     with engine, engine.interruptible():
@@ -136,6 +139,8 @@ def computed(
                 with clock.phase("asking the checks"):
                     tallies = engine.examine(work, clock.progress)
             with clock.phase("computing"):
+                if work.memory.parts:
+                    engine.remember(lambda connection: store.recall(connection, work.memory, as_of))
                 findings = engine.run(work, clock.progress)
                 results = engine.results(work.layout)
         except ProblemError as error:

@@ -150,17 +150,17 @@ def plan(
         if identity := store.identity():
             refuse_another(identity, published.identity_for(ruleset))
         seen = _watched(data, {*ruleset.bound, *(other.ruleset.bound if other else ())})
-        writable = (*store.directories, Path(folder))
+        writable = (Path(folder),)
         by_time, kept = None, None
         changes: tuple[StatementChange, ...] = ()
         if other:
             changes = rule_changes(other, opened)
-            with computed(other.ruleset, data, day, clock, writable, other.measure) as found:
+            with computed(other.ruleset, data, day, clock, store, other.measure, writable) as found:
                 preview = store.preview(found.connection, found.layout, day, _asked(found, other, samples))
                 by_time = _comparison(found, preview) if preview.base else None
                 layout, counts = with_former_names(found.layout, preview.counts, changes)
                 kept = previewing.keep(found.connection, layout, counts, Path(folder, "answers.parquet"))
-        with computed(ruleset, data, day, clock, writable, opened.measure) as found:
+        with computed(ruleset, data, day, clock, store, opened.measure, writable) as found:
             seen.refuse_changes()
             warnings.extend(found.warnings)
             asked = _asked(found, opened, samples)

@@ -139,7 +139,7 @@ class _Job:
             return self._unchanged(header, current, published.ordered(store, current))
         begun = writer.begin(header)
         with _recorded(writer, begun):
-            with computed(self.ruleset, self.profile, self.day, self.clock, store.directories) as found:
+            with computed(self.ruleset, self.profile, self.day, self.clock, store) as found:
                 self.warnings.extend(found.warnings)
                 data.refuse_changes()
                 with self.clock.phase("comparing"):

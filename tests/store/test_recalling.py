@@ -27,6 +27,7 @@ def remembering(tag: str, *formerly: str) -> TagMemory:
 
 def past(kind: Any, name: str, *values: str, first: str | None = None) -> Past:
     return Past(
+        text="",
         column=f"{name} {'/'.join(values)} from {first}",
         kind=kind,
         names=(name,),
@@ -401,6 +402,7 @@ def questions(draw: st.DrawFn) -> tuple[date, Memory]:
         named: set[str] = draw(st.sets(st.sampled_from(names), min_size=1))
         pasts.append(
             Past(
+                text="",
                 column=f"p{place}",
                 kind=kind,  # type: ignore[arg-type]
                 names=tuple(sorted(named)),
