@@ -41,6 +41,10 @@ def run(report: RunReport, ruleset: Path, terminal: Terminal) -> Iterator[str]:
     for name, customers in report.unknown_classes.items():
         if customers:
             yield f"class {plain(name)}: no value for {counted(customers, 'customer')}, a line is unknown for them"
+    for name, customers in report.suppressed.items():
+        yield f'tag "{plain(name)}": not given to {counted(customers, "customer")} who have a tag that is preferred to it'
+    for name, customers in report.over_budget.items():
+        yield f'tag "{plain(name)}": not given to {counted(customers, "customer")} beyond its limit'
     for draft in report.drafts:
         what = f'draft {draft.kind} "{plain(draft.name)}"' + (f' "{plain(draft.value)}"' if draft.value else "")
         yield f"{what}: {counted(draft.customers, 'customer')}"
