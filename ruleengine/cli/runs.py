@@ -42,9 +42,9 @@ def run(report: RunReport, ruleset: Path, terminal: Terminal) -> Iterator[str]:
         if customers:
             yield f"class {plain(name)}: no value for {counted(customers, 'customer')}, a line is unknown for them"
     for name, customers in report.suppressed.items():
-        yield f'tag "{plain(name)}": not given to {counted(customers, "customer")} who have a tag that is preferred to it'
+        yield f'tag "{plain(name)}": {counted(customers, "customer")} suppressed for a tag that is preferred to it'
     for name, customers in report.over_budget.items():
-        yield f'tag "{plain(name)}": not given to {counted(customers, "customer")} beyond its limit'
+        yield f'tag "{plain(name)}": {counted(customers, "customer")} beyond its limit'
     for draft in report.drafts:
         what = f'draft {draft.kind} "{plain(draft.name)}"' + (f' "{plain(draft.value)}"' if draft.value else "")
         yield f"{what}: {counted(draft.customers, 'customer')}"
