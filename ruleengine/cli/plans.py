@@ -26,7 +26,7 @@ def told(report: PlanReport | Backtest, terminal: Terminal) -> Iterator[Block]:
 def plan(report: PlanReport, terminal: Terminal) -> Iterator[Block]:
     partial = " (a part of that day)" if report.saw_part_of_day else ""
     yield Heading(f"{report.ruleset}: plan as of {report.as_of}{partial}", first=True)
-    base = "nothing is published yet"
+    base = "no version was published by then"
     if report.base:
         base = f"compared with version {report.base}, as of {report.base_as_of}"
     yield f"{base}{terminal.dot}{_movement(report.compared)}"

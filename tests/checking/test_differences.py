@@ -158,6 +158,12 @@ def test_the_order_of_levels_is_a_difference() -> None:
     assert parts(edited(gold + silver, silver + gold)) == [("order", '"Gold", "Silver"', '"Silver", "Gold"')]
 
 
+def test_a_level_may_have_a_new_name_too() -> None:
+    new = GOLD.replace('"Gold"', '"Best" formerly "Gold"').replace("000", "500")
+
+    assert [clause for clause, _, _ in parts(edited(GOLD, new))] == ['"Best" value', '"Best" when', '"Best" formerly']
+
+
 def test_another_check_is_one_that_comes_and_one_that_goes() -> None:
     assert told(edited("1% to 10%", "2% to 10%")) == [
         ("added", 'check tag "VIP" covers 2% to 10%'),

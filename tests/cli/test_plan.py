@@ -144,6 +144,17 @@ def test_a_check_that_fails_would_hold_the_run(ask: Ask, published: Path) -> Non
     assert 'a run would be held: check tag "VIP" covers 50% to 100%: 1 of 4 (25%)' in answer.out
 
 
+def test_an_earlier_day_is_compared_with_what_was_in_force(ask: Ask, published: Path) -> None:
+    ask("run", published, "--as-of", LATER)
+
+    between, before = (planned(ask, published, "--as-of", day) for day in ("2026-04-30", "2026-01-01"))
+
+    assert (between["base"], between["base_as_of"]) == (1, DAY)
+    assert moves(between["compared"], "tag", "VIP") == set()
+    assert (before["base"], before["compared"]["movement"]["arrived"]) == (None, 4)
+    assert "no version was published by then" in ask("plan", published, "--as-of", "2026-01-01").out
+
+
 def test_parameters_can_be_tried(ask: Ask, published: Path) -> None:
     plan = planned(ask, published, "--as-of", DAY, "--against", published, "--set", "vip_floor=9_000")
 

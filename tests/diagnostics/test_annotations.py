@@ -2,11 +2,15 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
+
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.annotations import render_github, render_sarif
+from ruleengine.diagnostics.codes import CODES
 from ruleengine.diagnostics.problem import Fix, Place, Problem
 from ruleengine.source import Source, Span
 
@@ -63,6 +67,95 @@ def test_columns_are_told_of_one_line_only() -> None:
 
     assert (properties["line"], properties["endLine"]) == ("1", "3")
     assert not {"col", "endColumn"} & properties.keys()
+
+
+def test_files_are_named_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    inside, outside = (typo(Source(str(folder / "a.rules"), TEXT)) for folder in (tmp_path / "shop", tmp_path.parent))
+
+    assert read_command(render_github([inside]).rstrip("\n"))[1]["file"] == "shop/a.rules"
+    uris = [
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        for result in run_of(render_sarif([inside, outside]))["results"]
+    ]
+    assert uris == ["shop/a.rules", f"file://{tmp_path.parent}/a.rules"]
+
+
+# What SARIF 2.1.0 (section 3) allows of the objects that are written here: property → its kind, ! where it must be
+# there. A list stands for an array of its item, a text for the object of that name or a plain kind.
+SARIF: dict[str, dict[str, Any]] = {
+    "sarifLog": {"$schema": "string", "version!": "string", "runs!": ["run"]},
+    "run": {"tool!": "tool", "columnKind": "string", "results": ["result"]},
+    "tool": {"driver!": "toolComponent"},
+    "toolComponent": {"name!": "string", "version": "string", "rules": ["reportingDescriptor"]},
+    "reportingDescriptor": {
+        "id!": "string",
+        "shortDescription": "message",
+        "help": "message",
+        "defaultConfiguration": "reportingConfiguration",
+    },
+    "reportingConfiguration": {"level": "level"},
+    "result": {
+        "ruleId": "string",
+        "ruleIndex": "number",
+        "level": "level",
+        "message!": "message",
+        "locations": ["location"],
+        "relatedLocations": ["location"],
+        "partialFingerprints": "strings",
+        "fixes": ["fix"],
+    },
+    "message": {"text!": "string"},
+    "location": {"id": "number", "physicalLocation": "physicalLocation", "message": "message"},
+    "physicalLocation": {"artifactLocation": "artifactLocation", "region": "region"},
+    "artifactLocation": {"uri": "string"},
+    "region": {"startLine": "place", "startColumn": "place", "endLine": "place", "endColumn": "place"},
+    "fix": {"description": "message", "artifactChanges!": ["artifactChange"]},
+    "artifactChange": {"artifactLocation!": "artifactLocation", "replacements!": ["replacement"]},
+    "replacement": {"deletedRegion!": "region", "insertedContent": "message"},
+}
+
+
+def amiss(value: Any, kind: Any, where: str = "sarifLog") -> list[str]:
+    """What of a value SARIF does not allow."""
+    match kind:
+        case [item]:
+            if not isinstance(value, list):
+                return [where]
+            return [each for number, one in enumerate(value) for each in amiss(one, item, f"{where}[{number}]")]
+        case "string":
+            return [] if isinstance(value, str) and value else [where]
+        case "number":
+            return [] if isinstance(value, int) and value >= 0 else [where]
+        case "place":
+            return [] if isinstance(value, int) and value >= 1 else [where]
+        case "level":
+            return [] if value in ("none", "note", "warning", "error") else [where]
+        case "strings":
+            return [] if all(isinstance(each, str) for each in value.values()) else [where]
+        case _:
+            pass
+    allowed = {name.rstrip("!"): item for name, item in SARIF[kind].items()}
+    found = [f"{where}.{name}" for name in value if name not in allowed]
+    found += [f"{where}.{name}" for name in SARIF[kind] if name.endswith("!") and name[:-1] not in value]
+    return found + [
+        each for name, item in allowed.items() if name in value for each in amiss(value[name], item, f"{where}.{name}")
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_problem_there_is_makes_a_log_that_sarif_allows(language: str) -> None:
+    problems = [code(at("wen"), Place(at("x"), "before"), fix=Fix(at("wen"), "when")) for code in CODES.values()]
+    log = json.loads(json.dumps(render_sarif([*problems, *(code(None) for code in CODES.values())], language)))
+
+    assert amiss(log, "sarifLog") == []
+    assert amiss(log | {"runs": [{"results": [{"level": "fatal"}]}]}, "sarifLog") == [
+        "sarifLog.runs[0].tool!",
+        "sarifLog.runs[0].results[0].message!",
+        "sarifLog.runs[0].results[0].level",
+    ]
+    run = run_of(log)
+    assert len({rule["id"] for rule in run["tool"]["driver"]["rules"]}) == len(CODES)
 
 
 def run_of(log: Any) -> Any:
