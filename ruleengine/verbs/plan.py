@@ -112,6 +112,8 @@ class PlanReport:
     left_out: tuple[LeftOut, ...]
     drafts: tuple[DraftCount, ...]
     unknown_classes: Mapping[str, int]
+    suppressed: Mapping[str, int]
+    over_budget: Mapping[str, int]
     warnings: tuple[Problem, ...]
     phases: tuple[Phase, ...]
 
@@ -199,7 +201,9 @@ def plan(
             checks=checks,
             left_out=found.left_out,
             drafts=found.findings.drafts,
-            unknown_classes=dict(found.findings.unknown_classes),
+            unknown_classes=found.findings.unknown_classes,
+            suppressed=found.findings.suppressed,
+            over_budget=found.findings.over_budget,
             warnings=tuple(warnings),
             phases=tuple(clock.phases),
         )

@@ -59,6 +59,38 @@ def test_a_plan_foretells_the_run(ask: Ask, published: Path) -> None:
     assert planned(ask, published, "--as-of", LATER)["compared"]["movement"]["rows"] == 0
 
 
+REMEMBERED = """
+tag "Was good" when monetary_90d > 2_000 until monetary_90d < 1 and recency > 200 keep for 30 days
+
+tag "Few" when frequency >= 1 limit 1 by monetary_12m
+
+tag "Again" when had tag "VIP" and not has tag "VIP"
+
+at most one of "VIP", "Few"
+
+tier club
+    "Top" when monetary_90d >= 2_000 keep while monetary_90d >= 500
+    otherwise "Guest"
+    hold for 2 months
+"""
+
+
+def test_a_plan_remembers_what_a_run_would(ask: Ask, shop: Path) -> None:
+    (shop / "remembered.rules").write_text(REMEMBERED)
+    assert ask("run", shop, "--as-of", DAY).code == 0
+
+    run: Any = None
+    for day in ("2026-05-15", "2026-05-31", LATER):
+        plan = planned(ask, shop, "--as-of", day)
+        run = ask("run", shop, "--as-of", day, "--format", "json").json
+
+        assert plan["compared"]["movement"] == run["movement"]
+        assert plan["counts"] == run["counts"]
+        assert (plan["suppressed"], plan["over_budget"]) == (run["suppressed"], run["over_budget"])
+    assert run["counts"]["tags"]["Was good"] == 2
+    assert run["counts"]["tags"]["Again"] == 1
+
+
 def test_a_plan_writes_nothing(ask: Ask, published: Path, tmp_path: Path) -> None:
     other = shutil.copytree(published, tmp_path / "other")
     change(published, "frequency >= 2", "frequency >= 1")
