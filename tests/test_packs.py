@@ -22,6 +22,7 @@ from ruleengine.source import Source
 from ruleengine.syntax import nodes
 from ruleengine.syntax.format import format_file
 from ruleengine.syntax.parse import parse
+from tests import postgres
 
 ROOT = Path(__file__).parents[1]
 GROCERY = ROOT / "rulesets" / "grocery" / "data"
@@ -48,6 +49,15 @@ metric tenure = days since first(orders where amount > 0)
 metric usual_gap = average_gap_days(orders where amount > 0)
 metric latest_gap = latest_gap_days(orders where amount > 0)
 """
+POSTGRES = f"""
+[profiles.postgres]
+engine = "postgres"
+store = "postgres"
+dsn = "${{{postgres.VARIABLE}}}"
+[profiles.postgres.sources]
+customers = {{ table = "customers" }}
+orders = {{ table = "orders" }}
+"""
 ALL = "".join(f'use "std/{name}"\n' for name in PACKS)
 
 
@@ -62,9 +72,9 @@ Answers = Mapping[int, Mapping[str, Any]]
 """By customer: the value of each class by its name, and `tags`."""
 
 
-def ran(folder: Path, rules: str, customers: Mapping[int, Customer], day: date) -> Answers:
+def ran(folder: Path, rules: str, customers: Mapping[int, Customer], day: date, profile: str = "default") -> Answers:
     """What a run of the packs says of customers."""
-    (folder / "ruleset.toml").write_text(MANIFEST)
+    (folder / "ruleset.toml").write_text(MANIFEST + POSTGRES)
     (folder / "model.rules").write_text(MODEL)
     (folder / "packs.rules").write_text(rules)
     with (folder / "customers.csv").open("w") as file:
@@ -75,11 +85,8 @@ def ran(folder: Path, rules: str, customers: Mapping[int, Customer], day: date) 
         rows = csv.writer(file)
         rows.writerow(["customer_id", "ordered_at", "amount"])
         rows.writerows((key, *order) for key, one in customers.items() for order in one.orders)
-    for command in (
-        ["run", str(folder), "--as-of", str(day)],
-        ["export", str(folder), "-o", str(folder / "all.jsonl")],
-    ):
-        result = CliRunner().invoke(program, command)
+    for command in (["run", "--as-of", str(day)], ["export", "-o", str(folder / "all.jsonl")]):
+        result = CliRunner().invoke(program, [command[0], str(folder), *command[1:], "--profile", profile])
         assert result.exit_code == 0, result.output
     answers: dict[int, dict[str, Any]] = {key: {"tags": set()} for key in customers}
     for line in (folder / "all.jsonl").read_text().splitlines():
@@ -334,6 +341,24 @@ def by_hand(customers: Mapping[int, Customer], today: date, limits: Limits) -> A
         }
         for key, one in all_numbers.items()
     }
+
+
+def test_postgres_says_the_same(tmp_path: Path) -> None:
+    customers = households()
+    with postgres.shop() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE customers (customer_id bigint, birthday date, signed_up date)")
+        with cursor.copy("COPY customers FROM STDIN") as copy:
+            for key, one in customers.items():
+                copy.write_row((key, one.birthday, one.signed_up))
+        cursor.execute("CREATE TABLE orders (customer_id bigint, ordered_at timestamp, amount numeric(18, 4))")
+        with cursor.copy("COPY orders FROM STDIN") as copy:
+            for key, one in customers.items():
+                for order in one.orders:
+                    copy.write_row((key, *order))
+
+        found = ran(tmp_path, ALL, customers, DAYS[0], "postgres")
+
+    assert found == by_hand(customers, DAYS[0], Limits())
 
 
 @pytest.mark.parametrize("day", DAYS, ids=str)

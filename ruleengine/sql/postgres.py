@@ -72,7 +72,8 @@ class Postgres(Dialect):
         return build.binary(exp.Div, build.cast(build.call("round", digits), "DOUBLE"), power.copy())
 
     def whole_quotient(self, dividend: exp.Expression, divisor: exp.Expression) -> exp.Expression:
-        return build.binary(exp.Div, dividend, divisor)
+        # Typed, since sqlglot would make doubles of whole numbers, so that their quotient has a fraction.
+        return exp.Div(this=build.wrapped(dividend), expression=build.wrapped(divisor), typed=True)
 
     def days_between(self, first: exp.Expression, last: exp.Expression) -> exp.Expression:
         # A difference of dates is a number of 32 bits.
