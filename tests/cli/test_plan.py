@@ -236,7 +236,13 @@ def test_what_rules_change_stands_apart_from_what_time_does(ask: Ask, published:
     change(published, "monetary_90d > vip_floor", "monetary_12m > vip_floor")
 
     answer = ask("plan", published, "--as-of", LATER, "--against", other)
-    against = planned(ask, published, "--as-of", LATER, "--against", other)["against"]
+    plan = planned(ask, published, "--as-of", LATER, "--against", other)
+    against = plan["against"]
+    for whole in plan["compared"]["rules"]:
+        first, second = (rule(against[part], whole["kind"], whole["name"]) for part in ("by_time", "by_rules"))
+        for all_in_all, time, rules in zip(whole["sizes"], first["sizes"], second["sizes"], strict=True):
+            assert time["after"] == rules["before"]
+            assert all_in_all == {"value": time["value"], "before": time["before"], "after": rules["after"]}
     alone = ask("run", other, "--as-of", LATER, "--format", "json").json
 
     assert against["by_time"]["movement"] == alone["movement"]
