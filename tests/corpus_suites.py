@@ -48,4 +48,4 @@ def _report(page: "Page", text: str) -> TestReport:
                 name = block.name if kind == "rules" else names.get(kind) or block.options[0]
                 file = Path(name) if kind == "rules" else FOLDER / name
                 file.write_text(block.text, "utf-8")
-        return test(Path(), update=False)
+        return test(Path(), update=False, coverage=False, mutation=False)

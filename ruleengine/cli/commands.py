@@ -114,14 +114,34 @@ def new(directory: Path) -> None:
     metavar="FILE",
     help="Also write the results as JUnit XML.",
 )
+@click.option("--coverage", is_flag=True, help="Tell which conditions the tests saw true, false and unknown.")
+@click.option("--annotate", is_flag=True, help="Also list the rule files, with what was not seen; means --coverage.")
+@click.option(
+    "--fail-under",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Fail if coverage, or the share of changes that --mutate sees noticed, is less.",
+)
+@click.option("--mutate", is_flag=True, help="Change the rules one by one, and list the changes that no test notices.")
 @arguments.report_format
 @click.pass_context
-def test(ctx: click.Context, ruleset: Path, update: bool, junit: Path | None, form: str) -> None:
+def test(
+    ctx: click.Context,
+    ruleset: Path,
+    update: bool,
+    junit: Path | None,
+    coverage: bool,
+    annotate: bool,
+    fail_under: float | None,
+    mutate: bool,
+    form: str,
+) -> None:
     """Ask the rules what the examples beside them, and the suites in tests/, expect."""
     from ruleengine.cli import testing as shown
     from ruleengine.verbs.test import test
 
-    report = test(ruleset, update=update)
+    coverage = coverage or annotate or (fail_under is not None and not mutate)
+    report = test(ruleset, update=update, coverage=coverage, mutation=mutate)
     if junit is not None:
         from ruleengine.cli.junit import as_junit
 
@@ -130,9 +150,17 @@ def test(ctx: click.Context, ruleset: Path, update: bool, junit: Path | None, fo
         print_json(shown.as_document(report))
     else:
         colour = shared.coloured(ctx)
-        for line in shown.tested(report, terminal.of_stream(), lambda found: shared.shown_as_text(found, colour)):
+        screen = terminal.of_stream()
+        for line in shown.tested(report, screen, lambda found: shared.shown_as_text(found, colour)):
             click.echo(line)
-    ctx.exit(GOOD if report.good else PROBLEMS)
+        if report.coverage is not None:
+            for line in shown.covered(report.coverage, screen, annotate):
+                click.echo(line)
+        if report.mutation is not None:
+            for line in shown.mutated(report.mutation, screen):
+                click.echo(line)
+    scores = [found.percent for found in (report.coverage, report.mutation) if found is not None]
+    ctx.exit(GOOD if report.good and min(scores, default=100) >= (fail_under or 0) else PROBLEMS)
 
 
 @program.command()

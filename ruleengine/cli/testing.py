@@ -8,7 +8,10 @@ from ruleengine.cli.terminal import Terminal, columns, counted, plain
 from ruleengine.diagnostics.problem import Problem
 from ruleengine.verbs.shapes import as_json
 from ruleengine.verbs.test import TestReport
-from ruleengine.verbs.testing.examples import Answer, ExampleReport, Expected
+from ruleengine.verbs.testing.cases import Answer
+from ruleengine.verbs.testing.coverage import Coverage
+from ruleengine.verbs.testing.examples import ExampleReport, Expected
+from ruleengine.verbs.testing.mutation import Mutation, Survivor
 
 if TYPE_CHECKING:
     from ruleengine.verbs.testing.suites import RowReport, SuiteReport
@@ -40,6 +43,35 @@ def tested(report: TestReport, terminal: Terminal, shown: Shown) -> Iterator[str
             yield ""
     mark = terminal.yes if report.good else terminal.no
     yield f"{mark} {name}: {terminal.dot.join((*_counts(report), _verdict(report)))}"
+
+
+def covered(found: Coverage, terminal: Terminal, annotate: bool) -> Iterator[str]:
+    """What the tests saw, the rule files before it if they are to be annotated."""
+    from ruleengine.cli import coverage
+
+    yield ""
+    if annotate:
+        yield from coverage.listing(found, terminal)
+    yield from coverage.coverage(found, terminal)
+
+
+def mutated(found: Mutation, terminal: Terminal) -> Iterator[str]:
+    """The changes that no test noticed, each with the example that would, then how many were."""
+    yield ""
+    by_example: dict[str | None, list[Survivor]] = {}
+    for survivor in found.survivors:
+        by_example.setdefault(survivor.example, []).append(survivor)
+    for example, survivors in sorted(by_example.items(), key=lambda item: item[0] is None):
+        for one in survivors:
+            after = plain(one.after) if one.after is not None else "left out"
+            where = f"{plain(one.file)}:{one.line}:{one.column}"
+            yield f"{terminal.no} {where}: {plain(one.before)} {terminal.arrow} {after}"
+        yield ""
+        if example is not None:
+            yield from (f"    {line}" if line else "" for line in example.splitlines())
+            yield ""
+    mark = terminal.no if found.survivors else terminal.yes
+    yield f"{mark} mutation {found.percent:.1f}%: {found.noticed:,} of {counted(found.changes, 'change')} noticed"
 
 
 def _counts(report: TestReport) -> Iterator[str]:

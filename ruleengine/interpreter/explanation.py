@@ -137,6 +137,11 @@ def _explain_ladder(ladder: Ladder, evaluation: Evaluation) -> LadderTrace:
     )
 
 
+def trace(evaluation: Evaluation, condition: Expression, wanted: bool) -> Trace:
+    """A condition of somebody whose metrics and rules are worked out, as far as it reads them."""
+    return _Tracer(evaluation).trace(condition, wanted)
+
+
 def shortest_way(trace: Trace) -> tuple[Trace, ...]:
     """The fewest conditions that would have to change for the wanted answer; the first of equally few.
 

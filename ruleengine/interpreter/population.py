@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -19,10 +19,18 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def evaluate_all(
-    ruleset: Ruleset, customers: Mapping[Key, Facts], as_of: date, overrides: Overrides | None = None
+    ruleset: Ruleset,
+    customers: Mapping[Key, Facts],
+    as_of: date,
+    overrides: Overrides | None = None,
+    *,
+    make: Callable[[Ruleset, Facts, date, Overrides | None], Evaluation] = Evaluation,
 ) -> dict[Key, Outcome]:
-    """The outcomes of all customers who exist, ranked among each other; raises Overflow."""
-    everyone = {key: Evaluation(ruleset, facts, as_of, overrides) for key, facts in customers.items()}
+    """The outcomes of all customers who exist, ranked among each other; raises Overflow.
+
+    `make` may watch how a customer is evaluated.
+    """
+    everyone = {key: make(ruleset, facts, as_of, overrides) for key, facts in customers.items()}
     existing = {key: evaluation for key, evaluation in everyone.items() if evaluation.exists()}
     for metric in ruleset.metrics.values():
         if isinstance(metric.expression, Ranking):

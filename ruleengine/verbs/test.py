@@ -1,14 +1,18 @@
 """Whether the rules answer as the examples beside them, and the suites in their folder, expect."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ruleengine.checking.ruleset import Ruleset
+from ruleengine.checking.uses import SHIPPED
 from ruleengine.verbs import opening
 from ruleengine.verbs.testing import examples
+from ruleengine.verbs.testing.cases import Case, ExampleCase
+from ruleengine.verbs.testing.coverage import Coverage, cover
 from ruleengine.verbs.testing.examples import ExampleReport
+from ruleengine.verbs.testing.mutation import Mutation, mutate
 
 if TYPE_CHECKING:
     from ruleengine.verbs.testing.suites import SuiteReport, Tested
@@ -24,6 +28,10 @@ class TestReport:
     results: tuple[ExampleReport, ...]
     """Of the examples."""
     suites: "tuple[SuiteReport, ...]"
+    coverage: Coverage | None
+    """If it was asked for."""
+    mutation: Mutation | None
+    """If it was asked for."""
 
     __test__ = False  # no test, whatever pytest thinks of its name
 
@@ -37,7 +45,7 @@ class TestReport:
         return self.examples + len(self.suites)
 
 
-def test(path: Path, *, update: bool) -> TestReport:
+def test(path: Path, *, update: bool, coverage: bool, mutation: bool) -> TestReport:
     """Every example and suite of a ruleset; ProblemError where the rules have errors.
 
     With `update` the expectations of suites are written anew.
@@ -49,7 +57,18 @@ def test(path: Path, *, update: bool) -> TestReport:
         from ruleengine.verbs.testing import suites  # and DuckDB with it
 
         tested = [suites.tested(folder, opened, update=update) for folder in folders]
-    return answered(opened.ruleset, directory, tested)
+    report = answered(opened.ruleset, directory, tested)
+    if not (coverage or mutation):
+        return report
+    cases: list[Case] = [ExampleCase.of(opened.ruleset, example) for example in opened.ruleset.examples]
+    cases += [each.case for each in tested if each.case is not None]
+    # What came along by `use` of a shipped file is tested where it is shipped from.
+    own = {source.path for source in opened.ruleset.sources if not source.path.startswith(SHIPPED)}
+    return replace(
+        report,
+        coverage=cover(opened.ruleset, cases, directory, own) if coverage else None,
+        mutation=mutate(opened.ruleset, cases, directory, own) if mutation else None,
+    )
 
 
 def answered(ruleset: Ruleset, directory: Path, suites: "Sequence[Tested]" = ()) -> TestReport:
@@ -64,6 +83,8 @@ def answered(ruleset: Ruleset, directory: Path, suites: "Sequence[Tested]" = ())
         failed=len(results) - passed,
         results=results,
         suites=tuple(each.report for each in suites),
+        coverage=None,
+        mutation=None,
     )
 
 

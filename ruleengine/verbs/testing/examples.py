@@ -6,17 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ruleengine.checking.ruleset import Example, Expectation, Ruleset
-from ruleengine.interpreter import Facts, NeedsPopulation, Outcome, Overflow, evaluate, explain
-from ruleengine.interpreter.memory import recollected
+from ruleengine.interpreter import NeedsPopulation, Overflow, explain
+from ruleengine.interpreter.evaluation import Evaluation
 from ruleengine.verbs.opening import found_at
+from ruleengine.verbs.testing.cases import Answer, ExampleCase, answer, is_met
 
 if TYPE_CHECKING:
     from ruleengine.verbs.explain import RuleExplanation
-
-ANY_DAY = date(2000, 1, 1)
-"""For examples whose answers are the same on every day."""
-
-Answer = Literal["given", "no", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +50,16 @@ def answered(ruleset: Ruleset, directory: Path) -> tuple[ExampleReport, ...]:
 
 
 def _answered(ruleset: Ruleset, example: Example, directory: Path) -> ExampleReport:
-    facts = Facts(
-        attributes=example.attributes,
-        events=example.events,
-        metrics=example.metrics,
-        memory=recollected(ruleset, example.history, example.as_of or ANY_DAY),
-    )
+    case = ExampleCase.of(ruleset, example)
     expectations: tuple[Expected, ...]
     error = None
     try:
-        outcome = evaluate(ruleset, facts, example.as_of or ANY_DAY, example.parameters)
+        evaluation = case.evaluated(ruleset)
     except Overflow as overflow:
         error = str(overflow)
         expectations = tuple(_expected(each, None, None) for each in example.expectations)
     else:
-        expectations = tuple(_compared(ruleset, example, facts, outcome, each) for each in example.expectations)
+        expectations = tuple(_compared(ruleset, case, evaluation, each) for each in example.expectations)
     span = example.span
     return ExampleReport(
         name=example.name,
@@ -81,23 +72,12 @@ def _answered(ruleset: Ruleset, example: Example, directory: Path) -> ExampleRep
     )
 
 
-def _compared(ruleset: Ruleset, example: Example, facts: Facts, outcome: Outcome, expectation: Expectation) -> Expected:
-    got, value = _answer(outcome, expectation)
+def _compared(ruleset: Ruleset, case: ExampleCase, evaluation: Evaluation, expectation: Expectation) -> Expected:
+    got, value = answer(evaluation, expectation)
     expected = _expected(expectation, got, value)
     if expected.met:
         return expected
-    return _expected(expectation, got, value, _explained(ruleset, example, facts, expectation, got, value))
-
-
-def _answer(outcome: Outcome, expectation: Expectation) -> tuple[Answer, str | None]:
-    name = expectation.name
-    if expectation.kind == "tag":
-        given = outcome.tags[name]
-        return ("unknown" if given is None else "given" if given else "no"), None
-    value = outcome.ladders[name]
-    if value is not None:
-        return "given", value
-    return ("unknown" if name in outcome.unknown_lines else "no"), None
+    return _expected(expectation, got, value, _explained(ruleset, case, expectation, got, value))
 
 
 def _expected(
@@ -113,19 +93,13 @@ def _expected(
         value=expectation.value,
         got=got,
         got_value=value,
-        met=_is_met(expectation, got, value),
+        met=is_met(expectation, got, value),
         explanation=explanation,
     )
 
 
-def _is_met(expectation: Expectation, got: Answer | None, value: str | None) -> bool:
-    if expectation.wanted == "no":  # not given, for whatever reason
-        return got in ("no", "unknown")
-    return got == expectation.wanted and (expectation.value is None or value == expectation.value)
-
-
 def _explained(
-    ruleset: Ruleset, example: Example, facts: Facts, expectation: Expectation, got: Answer, value: str | None
+    ruleset: Ruleset, case: ExampleCase, expectation: Expectation, got: Answer, value: str | None
 ) -> "RuleExplanation | None":
     from ruleengine.verbs.explain import explained  # and the store with it
 
@@ -140,7 +114,7 @@ def _explained(
             document["classes"] = {name: {"value": value}} if held else {}
     try:
         rule = (expectation.kind, name)
-        traced = explain(ruleset, facts, example.as_of or ANY_DAY, rule, example.parameters)
+        traced = explain(ruleset, case.facts(ruleset), case.day, rule, case.example.parameters)
     except (Overflow, NeedsPopulation):  # of a reason's number, which no answer turns on
         return None
     return explained(traced, document)

@@ -22,6 +22,7 @@ from ruleengine.verbs.opening import Opened, located
 from ruleengine.verbs.outcome import NotThereError
 from ruleengine.verbs.run import run_into
 from ruleengine.verbs.testing import expected, population
+from ruleengine.verbs.testing.cases import SuiteCase, reached
 from ruleengine.verbs.testing.examples import Expected
 from ruleengine.verbs.testing.expected import Answers, Got, Row
 from ruleengine.verbs.testing.population import Population
@@ -55,17 +56,15 @@ class SuiteReport:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """A suite's report and, where it could be run, the suite and its customers."""
-
     report: SuiteReport
-    suite: Suite | None
-    population: Population | None
+    case: SuiteCase | None
+    """To ask the suite again; None where it could not be asked."""
 
 
 def tested(folder: Path, opened: Opened, *, update: bool) -> Tested:
     """Run a suite and compare; with `update` its table is written anew first, so that only problems remain."""
     dates: tuple[date, ...] = ()
-    updated = False
+    case, updated = None, False
     try:
         with TemporaryDirectory(prefix="ruleengine-suite-") as place:
             suite = read(folder, opened, Path(place), renew=update)
@@ -78,9 +77,9 @@ def tested(folder: Path, opened: Opened, *, update: bool) -> Tested:
                     suite = read(folder, opened, Path(place))
                 problems = _amiss(suite, store, people)
                 rows = () if problems else tuple(_compared(suite, store, versions))
+                case = None if problems else _case(suite, store, people, opened)
     except ProblemError as error:
         problems, rows = located(error.problems, opened.manifest.directory), ()
-        suite = people = None  # type: ignore[assignment]
     report = SuiteReport(
         name=folder.name,
         folder=str(folder),
@@ -90,7 +89,23 @@ def tested(folder: Path, opened: Opened, *, update: bool) -> Tested:
         problems=tuple(problems),
         rows=rows,
     )
-    return Tested(report, suite, people)
+    return Tested(report, case)
+
+
+def _case(suite: Suite, store: Store, people: Population, opened: Opened) -> SuiteCase:
+    expected_on: dict[date, dict[Key, tuple[Expectation, ...]]] = {}
+    for row in suite.table.rows:
+        if row.expectations:
+            expected_on.setdefault(row.day, {})[published.key_of(store, row.customer)] = row.expectations
+    named = {(each.kind, each.name) for row in suite.table.rows for each in row.expectations}
+    parameters = suite.opened.ruleset.parameters
+    return SuiteCase(
+        customers=people.customers,
+        days=suite.days,
+        expected=expected_on,
+        parameters={name: parameters[name].steps[0][1] for name in suite.parameters},
+        reaches=reached(opened.ruleset, named),
+    )
 
 
 def _run(suite: Suite, store: Store) -> dict[date, Version]:
