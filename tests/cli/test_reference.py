@@ -16,7 +16,7 @@ BLOCK = re.compile(r"^```json (\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = {
     "check": ["check", "SHOP"],
     "fmt": ["fmt", "SHOP"],
-    "test": ["test", "TESTED"],
+    "test": ["test", "TESTED", "--coverage", "--mutate"],
     "compile": ["compile", "SHOP", "--as-of", DAY],
     "run": ["run", "SHOP", "--as-of", "2026-04-30", "--set", "vip_floor=9_000"],
     "plan": ["plan", "PLANNED", "--as-of", DAY, "--against", "SHOP", "--metric", "monetary_12m"],

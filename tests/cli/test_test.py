@@ -1,5 +1,7 @@
 """`test`: the examples beside the rules."""
 
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -113,3 +115,73 @@ def test_hundreds_of_examples_take_no_time_and_no_engine(shop: Path) -> None:
     assert float(seconds) < 1
     assert second == "[]"
     assert time.monotonic() - began < 60
+
+
+SEEN = """\
+example "over the floor" given monetary_90d = 1_000.01, frequency = 2 expect tag "VIP"
+example "at the floor" given monetary_90d = 1_000, frequency = 2 expect no tag "VIP"
+example "one order" given monetary_90d = 1_001, frequency = 1 expect no tag "VIP"
+"""
+
+
+def test_coverage_is_told(ask: Ask, shop: Path) -> None:
+    (shop / "examples.rules").write_text(SEEN)
+
+    answer = ask("test", shop, "--coverage")
+
+    assert answer.code == 0
+    assert answer.out.startswith("✓ shop: 3 examples · all hold\n\n")
+    assert f"{shop}/value.rules" in answer.out
+    assert f"✗ {shop}/value.rules:8:10: `recency > 60` was never true, never false, never unknown\n" in answer.out
+    assert "`monetary_90d > vip_floor`" not in answer.out
+    assert re.search(r"\n✗ coverage [0-9.]+%: \d+ of \d+ answers seen\n$", answer.out)
+
+
+def test_rule_files_are_listed_with_what_was_not_seen(ask: Ask, shop: Path) -> None:
+    (shop / "examples.rules").write_text(SEEN)
+
+    answer = ask("test", shop, "--annotate")
+
+    assert "✓     4 |     when monetary_90d > vip_floor and frequency >= 2\n" in answer.out
+    assert (
+        "✗     8 |     when recency > 60\n        |          ^^^^^^^^^^^^ was never true, never false, never unknown\n"
+    ) in answer.out
+    assert "      1 | let vip_floor = 1_000\n" in answer.out
+
+
+def test_too_little_coverage_fails(ask: Ask, shop: Path) -> None:
+    (shop / "examples.rules").write_text(SEEN)
+    percent = ask("test", shop, "--coverage", "--format", "json").json["coverage"]["percent"]
+
+    assert ask("test", shop, "--fail-under", percent).code == 0
+    assert ask("test", shop, "--fail-under", percent + 0.1).code == 1
+    assert ask("test", shop, "--fail-under", 101).code == 2
+
+
+def test_changes_that_nobody_notices_are_told_with_the_missing_example(ask: Ask, shop: Path) -> None:
+    (shop / "examples.rules").write_text(SEEN)
+
+    answer = ask("test", shop, "--mutate")
+
+    assert answer.code == 0
+    assert "vip_floor" not in answer.out
+    assert f'✗ {shop}/value.rules:14:5: "Gold" before "Silver" → "Silver" before "Gold"\n' in answer.out
+    assert '    example "loyalty: ' in answer.out
+    assert re.search(r"\n✗ mutation [0-9.]+%: \d+ of \d+ changes noticed\n$", answer.out)
+    assert ask("test", shop, "--mutate", "--fail-under", "99").code == 1
+
+
+def test_suites_see_and_notice_too(ask: Ask, shop: Path) -> None:
+    (shop / "examples.rules").write_text(SEEN)
+    before = ask("test", shop, "--coverage", "--mutate", "--format", "json").json
+    suite = shutil.copytree(shop / "data", shop / "tests" / "all")
+    (suite / "suite.toml").write_text("as_of = 2026-03-31\n")
+    (suite / "expected.csv").write_text(
+        "customer_id,tier loyalty,class lifecycle\n1,Gold,Active\n2,Silver,Churned\n4,Member,-\n"
+    )
+    after = ask("test", shop, "--coverage", "--mutate", "--format", "json").json
+
+    assert after["coverage"]["seen"] > before["coverage"]["seen"]
+    assert after["mutation"]["noticed"] > before["mutation"]["noticed"]
+    places = {place["text"]: place for place in after["coverage"]["places"]}
+    assert places['"Gold" when monetary_12m >= 2_000']["true"] == 1
