@@ -41,11 +41,14 @@ from ruleengine.planning.plan import Plan, plan
 from ruleengine.schema import Profile
 from ruleengine.schema import parse as parse_manifest
 from ruleengine.source import Source
+from ruleengine.sql.dialect import Dialect
 from ruleengine.sql.duckdb import DUCKDB
+from ruleengine.sql.postgres import POSTGRES
 from ruleengine.sql.scans import default_clocks
 from ruleengine.sql.statements import emit
 from ruleengine.types import BOOLEAN, Kind, Type, Value
 from ruleengine.verbs.explain import _filled as filled
+from tests.corpus_postgres import agree
 
 if TYPE_CHECKING:
     from tests.test_corpus import Page
@@ -76,14 +79,14 @@ def problems_of_run(page: "Page") -> Sequence[Problem]:
 
 def answers_of_run(page: "Page") -> dict[str, Callable[[], str]]:
     """What the blocks of a page that runs should say."""
-    sql = page.blocks("sql")
     return {
         "values": lambda: _table([("customer", *_heads(page)), *_value_rows(page)]),
         "rows": lambda: _table([("customer", "kind", "name", "value"), *_answers(page).rows]),
         "reasons": lambda: _table([("customer", "tag", "reason"), *_answers(page).reasons]),
         "left": lambda: _table(_answers(page).left),
         "counts": lambda: "".join(f"{line}\n" for line in _answers(page).counts),
-        "sql": lambda: _sql(page, sql[0].options[0] if sql and sql[0].options else None),
+        "sql": lambda: _sql(page, "sql", DUCKDB),
+        "postgres": lambda: _sql(page, "postgres", POSTGRES),
     }
 
 
@@ -213,11 +216,32 @@ def _manifest(page: "Page") -> str:
     return "\n".join(lines) + "\n" + more
 
 
-def _sql(page: "Page", name: str | None) -> str:
+def _sql(page: "Page", kind: str, dialect: Dialect) -> str:
+    """The statements of a page; of one where the block names it."""
+    blocks = page.blocks(kind)
+    name = blocks[0].options[0] if blocks and blocks[0].options else None
     ruleset = _checked(page, Problems(), shown=False)
     assert ruleset is not None
-    statements = emit(plan(ruleset, _as_of(page)), DUCKDB, default_clocks(ruleset)).statements
+    statements = emit(plan(ruleset, _as_of(page)), dialect, default_clocks(ruleset)).statements
     return "\n".join(f"-- {each.purpose}\n{each.sql()};\n" for each in statements if name in (None, each.name))
+
+
+def run_in_postgres(page: "Page") -> None:
+    """Ask Postgres what the page asks, where it has data that can be read."""
+    with TemporaryDirectory() as folder:
+        directory = Path(folder)
+        _write_data(page, directory)
+        ruleset = _checked(page, Problems(), shown=True)
+        if ruleset is None:
+            return
+        manifest = _manifest(page)
+        profile = parse_manifest(directory, Source("ruleset.toml", manifest), manifest).profile()
+        try:
+            engine = DuckDB(ruleset, profile)
+        except ProblemError:
+            return  # its data is at fault
+        with engine:
+            agree(engine, _as_of(page))
 
 
 # -- both ways to the answers ---------------------------------------------------------------------------------

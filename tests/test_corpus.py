@@ -23,8 +23,8 @@ from ruleengine.syntax.parse import parse
 from ruleengine.syntax.scan import read_source
 from tests.corpus_checking import problems_of_rules
 from tests.corpus_examples import answers_of_examples
-from tests.corpus_guards import answers_of_guards, problems_of_guards
-from tests.corpus_meaning import answers_of_run, problems_of_run
+from tests.corpus_guards import answers_of_guards, examine_in_postgres, problems_of_guards
+from tests.corpus_meaning import answers_of_run, problems_of_run, run_in_postgres
 from tests.corpus_proofs import problems_of_proofs
 from tests.corpus_suites import answers_of_suites, problems_of_suites
 
@@ -111,6 +111,13 @@ READERS: dict[str, Callable[[Page], Sequence[Problem]]] = {
 """How the problems of a page are found, by the folder it lies in."""
 
 
+IN_POSTGRES: dict[str, Callable[[Page], None]] = {
+    "meaning": run_in_postgres,
+    "data": run_in_postgres,
+    "guards": examine_in_postgres,
+}
+
+
 def problems_of(page: Page) -> Sequence[Problem]:
     return READERS[page.area](page)
 
@@ -119,6 +126,10 @@ def formatted(page: Page) -> str:
     source = page.blocks("rules")[0].read()
     assert isinstance(source, Source)
     return format_file(parse(source))
+
+
+def _has_data(page: Page) -> bool:
+    return any(page.blocks(kind) for kind in ("csv", "parquet", "file"))
 
 
 PAGES = sorted(path for area in READERS for path in (CORPUS / area).glob("*.md"))
@@ -148,6 +159,17 @@ def test_page(path: Path, request: pytest.FixtureRequest) -> None:
             assert answers[kind]() == blocks[0].text
     if not expected["problems"]:
         assert not problems_of(page)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in PAGES if Page(path).area in IN_POSTGRES and _has_data(Page(path))],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_page_in_postgres(path: Path) -> None:
+    page = Page(path)
+
+    IN_POSTGRES[page.area](page)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")

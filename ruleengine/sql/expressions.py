@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from ruleengine.checking import expressions as checked
 from ruleengine.checking.ruleset import ParameterConstant
+from ruleengine.interpreter.arithmetic import scaled, units
 from ruleengine.sql import build
 from ruleengine.sql.build import BIGINT_DIGITS, EXACT_DOUBLE_DIGITS
 from ruleengine.sql.dialect import Dialect
@@ -121,8 +122,11 @@ class Lowering:
         match node:
             case checked.Constant(value=value):
                 return self._constant(value, node.type)
-            case checked.ParameterValue(parameter=name):
-                return build.comment(self._constant(self.parameters[name][0], node.type), name)
+            case checked.ParameterValue(parameter=name, type=type):
+                value = self.parameters[name][0]
+                if type.kind is Kind.EXACT and isinstance(value, int | Decimal):
+                    value = scaled(units(value, type.scale), type.scale)  # of the steps, one may have more digits
+                return build.comment(self._constant(value, type), name)
             case _:
                 return self.lower(node)
 
