@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -166,13 +167,13 @@ def test(
 @program.command()
 @arguments.ruleset
 @arguments.as_of
-@click.option("--profile", metavar="NAME", help="A profile of ruleset.toml, for its engine.")
+@click.option("--engine", type=click.Choice(["duckdb", "postgres"]), default="duckdb", show_default=True)
 @arguments.report_format
-def compile(ruleset: Path, as_of: date | None, profile: str | None, form: str) -> None:
+def compile(ruleset: Path, as_of: date | None, engine: Literal["duckdb", "postgres"], form: str) -> None:
     """Print the SQL that a run would execute."""
     from ruleengine.verbs.compile import compile
 
-    compiled = compile(ruleset, as_of, profile)
+    compiled = compile(ruleset, as_of, engine)
     parts = [f"{macro.rstrip(';')};" for macro in compiled.macros]
     parts += [f"-- {statement.purpose}\n{statement.sql};" for statement in compiled.statements]
     _tell(form, compiled, lambda _: ["\n\n".join(parts)])

@@ -55,6 +55,10 @@ class Binder(ABC):
         """An identifier of ours in SQL."""
         return quote(name)
 
+    def relation(self, name: str) -> str:
+        """The relation of the entity or of events in SQL."""
+        return self.quote(source_relation(name))
+
     # -- binding ----------------------------------------------------------------------------------------
 
     def bind(self) -> Problems:
@@ -169,7 +173,7 @@ class Binder(ABC):
                 self._check_key(events.name, self.profile.binding(events.source), events.key.name, False, found)
 
     def _check_key(self, name: str, binding: Binding, column: str, required: bool, found: Problems) -> None:
-        relation, key = self.quote(source_relation(name)), self.quote(column)
+        relation, key = self.relation(name), self.quote(column)
         span, source, physical = binding.span, binding.source, binding.columns.get(column, column)
         ((rows, present),) = self.rows(f"SELECT count(*), count({key}) FROM {relation}")
         if present == rows:

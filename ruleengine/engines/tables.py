@@ -13,7 +13,6 @@ from ruleengine.engines.engine import Rows
 from ruleengine.engines.table_columns import convert, fitting, plain_type
 from ruleengine.schema import Binding, Profile
 from ruleengine.sql.postgres import POSTGRES, short
-from ruleengine.sql.scans import source_relation
 
 
 class TableBinder(Binder):
@@ -38,7 +37,8 @@ class TableBinder(Binder):
 
     def _bind(self, name: str, binding: Binding, columns: Declared, zones: Zones, found: Problems) -> None:
         raw = f"pg_temp.{self.quote(f'raw {name}')}"
-        self.connection.execute(f"CREATE TEMPORARY VIEW {raw} AS SELECT * FROM {self._relation(binding)}".encode())
+        self.rows(f"CREATE TEMPORARY VIEW {raw} AS SELECT * FROM {relation_of(self.connection, binding)}")
+        self.rows(f"SELECT FROM {raw} LIMIT 0")  # Only who reads from it is asked for the right to.
         types = self._types(raw)
         wanted = self.match_columns(binding, types, columns, found)
         if wanted is None:
@@ -53,8 +53,8 @@ class TableBinder(Binder):
             else:
                 converted.append((column, role, physical, made))
         if len(converted) == len(wanted):
-            view = f"pg_temp.{self.quote(source_relation(name))}"
-            self.rows(f"CREATE TEMPORARY VIEW {view} AS {self.selected(name, converted)} FROM {raw}")
+            query = f"{self.selected(name, converted)} FROM {raw}"
+            self.rows(f"CREATE TEMPORARY VIEW {self.relation(name)} AS {query}")
             self.check_values(name, binding, raw, converted, found)
 
     def rows(self, sql: str) -> Rows:
@@ -77,15 +77,8 @@ class TableBinder(Binder):
     def quote(self, name: str) -> str:
         return quote(short(name))
 
-    def _relation(self, binding: Binding) -> str:
-        if binding.table is None:
-            return f"(\n{binding.sql}\n) AS query"
-        # A name as one writes it in SQL: in parts, in small letters unless quoted.
-        asked = "SELECT format('%%I.%%I', nspname, relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
-        asked += "ON n.oid = c.relnamespace WHERE c.oid = CAST(%s AS regclass)"
-        found = self.connection.execute(asked, [binding.table]).fetchone()
-        assert found is not None
-        return str(found[0])
+    def relation(self, name: str) -> str:
+        return f"pg_temp.{super().relation(name)}"
 
     def _types(self, relation: str) -> dict[str, str]:
         """The columns of a relation, and what Postgres calls their types; domains as what they are of."""
@@ -111,3 +104,17 @@ class TableBinder(Binder):
                 table=binding.table if may_not else None,
             )
         )
+
+
+def relation_of(connection: server.Connection, binding: Binding) -> str:
+    """What a source is bound to, as SQL has it after FROM. Raises psycopg.Error where there is no such table."""
+    if binding.table is None:
+        return f"(\n{binding.sql}\n) AS query"
+    # A name as one writes it in SQL: in parts, in small letters unless quoted.
+    asked = """
+        SELECT format('%%I.%%I', nspname, relname) FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace WHERE c.oid = CAST(%s AS regclass)
+    """
+    found = connection.execute(asked, [binding.table]).fetchone()
+    assert found is not None
+    return str(found[0])

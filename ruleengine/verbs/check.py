@@ -1,6 +1,5 @@
 """What is wrong with a ruleset, and what is in it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -58,16 +57,19 @@ def check(path: Path, profile: str | None = None, *, proofs: bool = True) -> Che
     )
 
 
-def _never_seen(ruleset: Ruleset, manifest: Manifest, name: str | None) -> Iterator[Problem]:
+def _never_seen(ruleset: Ruleset, manifest: Manifest, name: str | None) -> list[Problem]:
     literals = text_literals(ruleset)
     try:
         profile = manifest.profile(name or DEFAULT_PROFILE)
-        literals = [each for each in literals if each.source in profile.sources and profile.files(each.source)]
+        literals = [each for each in literals if each.source in profile.sources]
+        if profile.dsn is None:
+            literals = [each for each in literals if profile.files(each.source)]
+        if not literals:
+            return []
+        from ruleengine.engines.occurrence import never_seen  # and DuckDB with it
+
+        return list(never_seen(profile, literals))
     except ProblemError:
         if name is not None:
             raise
-        return  # Rules can be checked where the data is not.
-    if literals:
-        from ruleengine.engines.occurrence import never_seen  # and DuckDB with it
-
-        yield from never_seen(profile, literals)
+        return []  # Rules can be checked where the data is not.

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Literal
 
 from ruleengine.planning.plan import plan
 from ruleengine.sql.duckdb import DUCKDB
+from ruleengine.sql.postgres import POSTGRES
+from ruleengine.sql.scans import default_clocks
 from ruleengine.sql.statements import emit
 from ruleengine.verbs import opening
 
@@ -30,24 +33,21 @@ class Compiled:
     """In order. `source_NAME` is the relation of a source, its columns named and typed as declared."""
 
 
-def compile(path: Path, as_of: date | None = None, profile: str | None = None) -> Compiled:
-    """Compile for a date, by default today, and for a profile's engine.
+def compile(path: Path, as_of: date | None = None, engine: Literal["duckdb", "postgres"] = "duckdb") -> Compiled:
+    """Compile for a date, by default today.
 
     Looks at no data, so that times count as naive, in the declared zone.
     """
-    from ruleengine.sql.scans import default_clocks
-
     opened = opening.opened(path)
-    if profile is not None:
-        opened.manifest.profile(profile)  # Raises where its engine does not run yet.
     day = as_of or datetime.now(opened.manifest.zone).date()
-    program = emit(plan(opened.ruleset, day), DUCKDB, default_clocks(opened.ruleset))
+    dialect = POSTGRES if engine == "postgres" else DUCKDB
+    program = emit(plan(opened.ruleset, day), dialect, default_clocks(opened.ruleset))
     return Compiled(
         ruleset=opened.manifest.name,
         ruleset_hash=opened.ruleset.hash,
         as_of=day,
-        engine="duckdb",
-        macros=DUCKDB.prelude,
+        engine=engine,
+        macros=dialect.prelude,
         statements=tuple(
             CompiledStatement(name=statement.name, purpose=statement.purpose, sql=statement.sql())
             for statement in program.statements
