@@ -109,6 +109,22 @@ def write(
     reach("members-written")
 
 
+def write_one(
+    ledger: sqlite3.Connection, customer: Key, content: bytes, moves: Sequence[tuple[int, int, int]], serial: int
+) -> None:
+    """Write the rows of one customer, within the transaction that publishes them. Moves are name, old, new position."""
+    ledger.execute("UPDATE documents SET to_serial = ? WHERE customer = ? AND to_serial IS NULL", (serial, customer))
+    ledger.execute("INSERT INTO documents VALUES (?, ?, NULL, ?)", (customer, serial, content))
+    ledger.executemany(
+        "UPDATE members SET to_serial = ? WHERE name = ? AND value = ? AND customer = ? AND to_serial IS NULL",
+        [(serial, name, old, customer) for name, old, _ in moves if old],
+    )
+    ledger.executemany(
+        "INSERT INTO members VALUES (?, ?, ?, ?, NULL)",
+        [(name, new, customer, serial) for name, _, new in moves if new],
+    )
+
+
 def _batches(rows: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
     while batch := rows.fetchmany(BATCH):
         yield batch

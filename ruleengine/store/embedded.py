@@ -13,7 +13,7 @@ import duckdb
 from ruleengine.diagnostics import codes
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
-from ruleengine.store import archive, documents, ledger, lock, previewing, recalling, state, versions
+from ruleengine.store import archive, documents, ledger, lock, manual, previewing, recalling, state, versions
 from ruleengine.store.comparing import clear, name_tables
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
@@ -31,6 +31,7 @@ from ruleengine.store.records import (
     Preview,
     Run,
     RunState,
+    Setting,
     StoredValues,
     Version,
 )
@@ -234,6 +235,21 @@ class EmbeddedStore:
 
         return self._from_files(find)
 
+    def manual(self, key: Key, version: int | None = None) -> tuple[Setting, ...]:
+        with self._ledger.reading() as connection:
+            if connection is None:
+                raise no_version()
+            known = self._key(connection, key)
+            number = ledger.current_number(connection) if version is None else version
+            as_of = self._ledger.version(connection, number).as_of
+            if known is None:
+                return ()
+            return tuple(
+                manual.setting(entry)
+                for entry in manual.of_customer(connection, known, number, as_of)
+                if entry.counts_on(as_of)
+            )
+
     def export(self, path: Path, *, version: int | None = None, run: str | None = None) -> int:
         def write(duck: duckdb.DuckDBPyConnection, connection: Connection) -> int:
             names = ledger.names(connection)
@@ -321,13 +337,16 @@ class EmbeddedStore:
             )
             return previewing.compared(connection, layout, names, old, base, base.counts if base else None, asked)
 
-    def recall(self, connection: duckdb.DuckDBPyConnection, memory: Memory, as_of: date) -> Version | None:
+    def recall(
+        self, connection: duckdb.DuckDBPyConnection, memory: Memory, as_of: date, customer: Key | None = None
+    ) -> Version | None:
         def find(duck: duckdb.DuckDBPyConnection, reader: Connection) -> Version | None:
-            line = [self._ledger.version(reader, number) for number in reversed(ledger.line(reader))]
-            line = [version for version in line if version.as_of < as_of]
+            number = ledger.before(reader, as_of.isoformat())
+            numbers = ledger.line_of(reader, number)
+            line = [self._ledger.version(reader, each) for each in (numbers if memory.past else numbers[:1])]
             key_type = self._ledger.key_sql(reader)
-            recalling.recall(duck, reader, self._folder, memory, line, as_of, key_type)
-            return line[-1] if line else None
+            recalling.recall(duck, reader, self._folder, memory, line[::-1], as_of, key_type, customer)
+            return line[0] if line else None
 
         if self.identity() is None:
             recalling.nothing(connection, memory, as_of)

@@ -13,8 +13,9 @@ class Folder:
     """
     ledger.db           versions, runs, names, and the rows that are served
     writer.lock
-    runs/RUN/           changes.parquet arrivals.parquet state.parquet values.parquet salts.parquet, and
-                        memory.parquet where there is something to remember
+    runs/RUN/           changes.parquet; of a run arrivals.parquet, state.parquet, values.parquet, salts.parquet;
+                        memory.parquet where it has something to remember; of a rollback overlay.parquet where
+                        something is set by hand that was not, or the other way round
     salts/              salts of many runs, merged
     """
 
@@ -48,6 +49,9 @@ class Folder:
 
     def memory(self, run_id: str) -> Path:
         return self.runs / run_id / "memory.parquet"
+
+    def overlay(self, run_id: str) -> Path:
+        return self.runs / run_id / "overlay.parquet"
 
     def run_salts(self, run_id: str) -> Path:
         return self.runs / run_id / "salts.parquet"

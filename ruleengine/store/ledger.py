@@ -24,7 +24,7 @@ from ruleengine.store.refusals import (
     unknown_version,
     unusable,
 )
-from ruleengine.store.versions import FORMAT, LANGUAGE, run, version
+from ruleengine.store.versions import FORMAT, LANGUAGE, run, run_header_text, version
 
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -298,9 +298,13 @@ def current_number(connection: sqlite3.Connection) -> int:
 
 def line(connection: sqlite3.Connection) -> tuple[int, ...]:
     """The versions that lead to the current one, the current one first."""
-    bases = dict(connection.execute("SELECT number, base FROM versions").fetchall())
     row = pointer(connection)
-    number = row["version"] if row else None
+    return line_of(connection, row["version"] if row else None)
+
+
+def line_of(connection: sqlite3.Connection, number: int | None) -> tuple[int, ...]:
+    """The versions that lead to one, that one first."""
+    bases = dict(connection.execute("SELECT number, base FROM versions").fetchall())
     numbers = []
     while number is not None:
         numbers.append(number)
@@ -330,6 +334,17 @@ def run_row(connection: sqlite3.Connection | None, run_id: str) -> sqlite3.Row:
 def runs(connection: sqlite3.Connection, limit: int) -> tuple[Run, ...]:
     rows = connection.execute("SELECT * FROM runs ORDER BY sequence DESC LIMIT ?", (limit,))
     return tuple(run(dict(row)) for row in rows)
+
+
+def add_run(connection: sqlite3.Connection, new: Run, texts: Mapping[str, str]) -> None:
+    connection.execute(
+        "INSERT INTO runs (id, kind, state, actor, started_at, header, base) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (new.id, new.kind, new.state, new.actor, text_of(new.started_at), run_header_text(new.header), new.base),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO texts VALUES (?, ?, ?)",
+        [(new.header.ruleset_hash, path, text) for path, text in texts.items()],
+    )
 
 
 def update_run(connection: sqlite3.Connection, run_id: str, **fields: Any) -> None:

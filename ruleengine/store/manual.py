@@ -5,38 +5,123 @@ takes away, or has expired by then. The log is not part of the line: a rollback 
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from ruleengine.store.records import Key
+import duckdb
+
+from ruleengine.store.records import Key, ManualWrite, Setting
 
 
-class Setting(NamedTuple):
-    """What counts for a customer, tag or tier."""
+class Entry(NamedTuple):
+    """A row of the log: see the ledger's tables."""
 
     customer: Key
-    value: str
+    kind: str
+    name: str
+    version: int
+    as_of: str
+    value: str | None
+    expires_on: str | None
+    actor: str
+    reason: str | None
+
+    def counts_on(self, day: date) -> bool:
+        return self.value is not None and (self.expires_on is None or self.expires_on > day.isoformat())
 
 
-def in_force(ledger: sqlite3.Connection, kind: str, names: Sequence[str], day: date) -> Iterable[Setting]:
-    """Who has one of these names set on a day, and to what: names of one tag or tier, which count as one."""
-    if not _is_there(ledger):
-        return ()
-    marks = ", ".join("?" * len(names))
-    # SQLite answers the other columns from the row with the maximum.
+def setting(entry: Entry) -> Setting:
+    assert entry.value is not None
+    return Setting(
+        kind="tag" if entry.kind == "tag" else "tier",
+        name=entry.name,
+        value=entry.value,
+        as_of=date.fromisoformat(entry.as_of),
+        expires_on=date.fromisoformat(entry.expires_on) if entry.expires_on else None,
+        version=entry.version,
+        actor=entry.actor,
+        reason=entry.reason,
+    )
+
+
+def entry(write: ManualWrite, number: int, as_of: date, actor: str) -> Entry:
+    return Entry(
+        customer=write.customer,
+        kind=write.kind,
+        name=write.name,
+        version=number,
+        as_of=as_of.isoformat(),
+        value=write.value,
+        expires_on=write.expires_on.isoformat() if write.expires_on else None,
+        actor=actor,
+        reason=write.reason,
+    )
+
+
+def add(ledger: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+    ledger.executemany("INSERT INTO manual VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entries)
+
+
+def latest(
+    ledger: sqlite3.Connection,
+    kind: str,
+    names: Sequence[str],
+    *,
+    as_of: date | None = None,
+    customer: Key | None = None,
+) -> Iterator[Entry]:
+    """The latest entry of each customer, of those up to a day; names of one tag or tier count as one."""
+    where = ["kind = ?", f"name IN ({', '.join('?' * len(names))})"]
+    values: list[object] = [kind, *names]
+    if as_of is not None:
+        where.append("as_of <= ?")
+        values.append(as_of.isoformat())
+    if customer is not None:
+        where.append("customer = ?")
+        values.append(customer)
+    return _latest(ledger, "customer", " AND ".join(where), values)
+
+
+def of_customer(ledger: sqlite3.Connection, customer: Key, version: int, as_of: date) -> Iterator[Entry]:
+    """The latest entry of each name, as it stood in a version."""
+    where = "customer = ? AND version <= ? AND as_of <= ?"
+    return _latest(ledger, "kind, name", where, [customer, version, as_of.isoformat()])
+
+
+def taken_away(
+    ledger: sqlite3.Connection,
+    duck: duckdb.DuckDBPyConnection,
+    state: str,
+    number: int,
+    as_of: date,
+    actor: str,
+) -> list[Entry]:
+    """Entries that take away what is set for customers whom a version does not know: they return as new."""
+    entries = [entry for entry in _latest(ledger, "customer, kind, name", "true", []) if entry.value is not None]
+    if not entries:
+        return []
+    customers = sorted({entry.customer for entry in entries})
+    rows = duck.execute(
+        f"SELECT customer FROM {state} WHERE customer IN (SELECT unnest($customers))", {"customers": customers}
+    )
+    known = {customer for (customer,) in rows.fetchall()}
+    return [
+        entry._replace(version=number, as_of=as_of.isoformat(), value=None, expires_on=None, actor=actor, reason=None)
+        for entry in entries
+        if entry.customer not in known
+    ]
+
+
+def _latest(ledger: sqlite3.Connection, per: str, where: str, values: Sequence[object]) -> Iterator[Entry]:
+    # A store of format 1 has no log before a writer opened it.
+    if ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'manual'").fetchone() is None:
+        return
+    # SQLite answers bare columns from the row with the maximum.
     rows = ledger.execute(
-        f"SELECT customer, value, expires_on, max(version) FROM manual "
-        f"WHERE kind = ? AND name IN ({marks}) AND as_of <= ? GROUP BY customer",
-        (kind, *names, day.isoformat()),
+        f"SELECT customer, kind, name, max(version), as_of, value, expires_on, actor, reason "
+        f"FROM manual WHERE {where} GROUP BY {per} ORDER BY {per}",
+        values,
     )
-    return (
-        Setting(customer, value)
-        for customer, value, expires_on, _ in rows
-        if value is not None and (expires_on is None or expires_on > day.isoformat())
-    )
-
-
-def _is_there(ledger: sqlite3.Connection) -> bool:
-    """A store of format 1 has no log before a writer opened it."""
-    return ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'manual'").fetchone() is not None
+    for row in rows:
+        yield Entry(*row)

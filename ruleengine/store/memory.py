@@ -14,6 +14,7 @@ from ruleengine.planning.layout import Layout
 from ruleengine.store import versions
 from ruleengine.store.duck import identifier, literal
 from ruleengine.store.files import Folder
+from ruleengine.store.records import VersionKind
 from ruleengine.store.relations import ROW_GROUP, read
 
 COLUMNS = ("customer", "kind", "name", "matched", "level", "reached", "below")
@@ -63,8 +64,30 @@ def write(duck: duckdb.DuckDBPyConnection, rows: str, path: Path) -> None:
 
 
 def of_version(ledger: sqlite3.Connection, folder: Folder, number: int) -> str | None:
-    """What a version remembers, as a relation; None: nothing."""
-    row = ledger.execute(
-        "SELECT r.id, r.staged FROM versions v JOIN runs r ON r.id = v.run WHERE v.number = ?", (number,)
-    ).fetchone()
-    return read(folder.memory(row["id"])) if versions.staged(row["staged"]).memory else None
+    """What a version remembers, as a relation; None: nothing.
+
+    A manual version has a file of its one customer: his rows, or one without a kind where there are none."""
+    edits: list[Path] = []
+    while True:
+        row = ledger.execute(
+            "SELECT r.id, r.kind, r.staged, v.base FROM versions v JOIN runs r ON r.id = v.run WHERE v.number = ?",
+            (number,),
+        ).fetchone()
+        path = folder.memory(row["id"]) if versions.staged(row["staged"]).memory else None
+        if row["kind"] != VersionKind.MANUAL:
+            break
+        if path:
+            edits.append(path)
+        number = row["base"]
+    whole = f"SELECT {', '.join(COLUMNS)} FROM {read(path)}" if path else None
+    if not edits:
+        return f"({whole})" if whole else None
+    listed = ", ".join(literal(str(edit)) for edit in edits)
+    edited = (
+        f"(SELECT *, rank() OVER (PARTITION BY customer ORDER BY list_position([{listed}], filename)) AS age "
+        f"FROM read_parquet([{listed}], filename = true))"
+    )
+    rows = f"SELECT {', '.join(COLUMNS)} FROM {edited} WHERE age = 1 AND kind IS NOT NULL"
+    if whole:
+        rows += f" UNION ALL {whole} WHERE customer NOT IN (SELECT customer FROM {edited})"
+    return f"({rows})"

@@ -1,6 +1,7 @@
 """How a staged run becomes a version: rows that nobody sees yet, and then one small transaction."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +22,6 @@ SERIAL_STEP = 1 << 20  # Leaves room for small writes that come while a run is u
 class Publication:
     run: Run
     staged: versions.StagedFiles
-    number: int
     current: Version | None
     """The version that is current until now."""
     reason: str | None
@@ -66,14 +66,16 @@ def commit(
     serial: int | None,
     previous: Version | None,
     now: datetime,
+    beside: Callable[[], None] = lambda: None,
 ) -> Version:
-    """The commit point. Without a serial the version is detached, and the pointer stays."""
+    """The commit point, and what else is written with it. Without a serial the version is detached, and the pointer
+    stays."""
     run, staged, current = publication.run, publication.staged, publication.current
     assert run.counts is not None
     assert run.movement is not None
     previous_hash = previous.hash if previous else None
     header = versions.version_header_text(
-        number=publication.number,
+        number=staged.number,
         run=run,
         replaces=None if run.detached or current is None else current.number,
         counts=run.counts,
@@ -99,13 +101,14 @@ def commit(
         "hash": made.hash,
         "changes": staged.leaves,
         "snapshot": int(sweeping.is_snapshot(ledger, run, staged.leaves)),
-        "has_state": 1,
+        "has_state": int(folder.state(run.id).exists()),
         "has_values": int(folder.values(run.id).exists()),
     }
     with transaction(ledger):
+        beside()
         ledger.execute(f"INSERT INTO versions ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})", row)
-        salts = folder.run_salts(run.id).relative_to(folder.root)
-        ledger.execute("INSERT INTO salt_pieces VALUES (?)", (str(salts),))
+        if (salts := folder.run_salts(run.id)).exists():
+            ledger.execute("INSERT INTO salt_pieces VALUES (?)", (str(salts.relative_to(folder.root)),))
         if serial is not None:
             ledger.execute(
                 "UPDATE versions SET superseded_at = ? WHERE number = (SELECT version FROM pointer)",

@@ -13,8 +13,8 @@ from ruleengine.store.comparing import clear, name_tables
 from ruleengine.store.duck import date_literal, identifier, literal
 from ruleengine.store.files import Folder
 from ruleengine.store.names import Names
-from ruleengine.store.records import Counts, Version, VersionKind
-from ruleengine.store.relations import tag_held
+from ruleengine.store.records import Counts, Key, Version
+from ruleengine.store.relations import narrowed, tag_held
 from ruleengine.types import Kind, Type
 
 _SQL = {Kind.BOOLEAN: "BOOLEAN", Kind.TEXT: "VARCHAR", Kind.DATE: "DATE"}
@@ -36,16 +36,17 @@ def recall(
     line: Sequence[Version],
     as_of: date,
     key_type: str,
+    only: Key | None,
 ) -> None:
     """Make the tables. `line` are the versions of before the day, oldest first."""
     clear(duck)
     parts: list[_Part] = []
     if line and (asked.tags or asked.tiers):
-        parts.append(_previous(duck, connection, folder, asked, line[-1], key_type))
+        parts.append(_previous(duck, connection, folder, asked, line[-1], key_type, only))
     if asked.manual:
-        parts.append(_manual(duck, connection, asked.manual, as_of, key_type))
+        parts.append(_manual(duck, connection, asked.manual, as_of, key_type, only))
     if line and asked.past:
-        parts.append(_past(folder, asked.past, line, as_of))
+        parts.append(_past(connection, folder, asked.past, line, as_of, only))
     _make(duck, asked, parts, key_type)
     _make_names(duck, asked.past, line, as_of)
     clear(duck)
@@ -100,11 +101,12 @@ def _previous(
     asked: Memory,
     previous: Version,
     key_type: str,
+    only: Key | None,
 ) -> _Part:
     names = ledger.names(connection)
     name_tables(duck, names)
-    held = state.of_version(duck, connection, folder, previous.number, names, key_type=key_type)
-    rows = memory.of_version(connection, folder, previous.number) or memory.nothing(key_type)
+    held = state.of_version(duck, connection, folder, previous.number, names, key_type=key_type, only=only)
+    rows = narrowed(memory.of_version(connection, folder, previous.number) or memory.nothing(key_type), only)
     left: list[str] = []
     columns: dict[str, str] = {}
     for tag in asked.tags:
@@ -161,11 +163,13 @@ def _manual(
     asked: Sequence[ManualMemory],
     as_of: date,
     key_type: str,
+    only: Key | None,
 ) -> _Part:
     rows = [
-        (setting.customer, place, setting.value)
+        (entry.customer, place, entry.value)
         for place, each in enumerate(asked)
-        for setting in manual.in_force(connection, each.kind, (each.name, *each.formerly), as_of)
+        for entry in manual.latest(connection, each.kind, (each.name, *each.formerly), as_of=as_of, customer=only)
+        if entry.counts_on(as_of)
     ]
     customers, places, values = zip(*rows, strict=True) if rows else ((), (), ())
     duck.execute(
@@ -200,14 +204,21 @@ def _declares(counts: Counts, past: Past) -> bool:
     return any(name in declared for name in past.names)
 
 
-def _past(folder: Folder, asked: Sequence[Past], line: Sequence[Version], as_of: date) -> _Part:
+def _past(
+    connection: sqlite3.Connection,
+    folder: Folder,
+    asked: Sequence[Past],
+    line: Sequence[Version],
+    as_of: date,
+    only: Key | None,
+) -> _Part:
     """Of each customer and name the last change of a day counts, until the next one or the day of the run."""
     wanted = " OR ".join(f"(kind = '{past.kind}' AND name IN ({_texts(past.names)}))" for past in asked)
-    # A rollback has its base's answers: what it changed brought them back, and is no step of the line.
+    staged = dict(connection.execute("SELECT id, staged FROM runs").fetchall())
     steps = [
-        (str(folder.changes(version.run)), number, version.as_of)
+        (str(path), number, version.as_of)
         for number, version in enumerate(line)
-        if version.kind is not VersionKind.ROLLBACK
+        if (path := state.step_of(folder, version.run, version.kind, staged[version.run])) is not None
     ]
     days = ", ".join(f"({literal(path)}, {number}, {date_literal(day)})" for path, number, day in steps)
     files = ", ".join(literal(path) for path, _, _ in steps)
@@ -225,7 +236,8 @@ def _past(folder: Folder, asked: Sequence[Past], line: Sequence[Version], as_of:
         WITH steps (filename, step, day) AS (VALUES {days}),
         changed AS (
             SELECT customer, kind, name, new, step, day
-            FROM read_parquet([{files}], filename = true) JOIN steps USING (filename) WHERE {wanted}
+            FROM {narrowed(f"read_parquet([{files}], filename = true)", only)} JOIN steps USING (filename)
+            WHERE {wanted}
         ),
         settled AS (
             SELECT customer, kind, name, day, max_by({{value: new}}, step).value AS value

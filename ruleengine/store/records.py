@@ -198,6 +198,58 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What a version remembers of one customer's tag or tier beside what it publishes: see `planning.memory`.
+
+    Of a tag `matched`; of a tier the other three, the level being the one that was computed."""
+
+    kind: Literal["tag", "tier"]
+    name: str
+    matched: date | None = None
+    level: str | None = None
+    reached: date | None = None
+    below: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManualWrite:
+    """A tag or level that somebody sets, or takes away again, and all that follows from it for the customer."""
+
+    customer: Key
+    kind: Literal["tag", "tier"]
+    name: str
+    value: str | None
+    """GIVEN, or the level; None takes away what was set."""
+    expires_on: date | None
+    """The first day on which it does not count any more; None: it stays."""
+    changes: tuple[Change, ...]
+    """All of them, the tag or level itself among them."""
+    memory: tuple[Remembered, ...]
+    """What is remembered of the customer from now on."""
+    report: Mapping[str, Json]
+    """Stays with the version, which adds what was set."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What is set by hand for a customer."""
+
+    kind: Literal["tag", "tier"]
+    name: str
+    """As it was called when it was set."""
+    value: str
+    """GIVEN, or the level."""
+    as_of: date
+    """Counts for runs of this day and later ones."""
+    expires_on: date | None
+    version: int
+    """That set it."""
+    actor: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
     """A change and the version that made it."""
 

@@ -63,6 +63,10 @@ def unknown_version(number: int, latest: int | None) -> NotThereError:
     return NotThereError(codes.version_unknown(None, version=number, latest=latest))
 
 
+def unknown_customer(customer: object, version: int) -> NotThereError:
+    return NotThereError(codes.customer_unknown(None, customer=str(customer), version=version))
+
+
 def not_kept(number: int) -> NotKeptError:
     return NotKeptError(codes.version_not_kept(None, version=number))
 

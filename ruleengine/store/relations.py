@@ -13,6 +13,7 @@ from pathlib import Path
 from ruleengine.planning.layout import TAGS_PER_WORD
 from ruleengine.store.duck import literal
 from ruleengine.store.names import Name, Names
+from ruleengine.store.records import Key
 
 ROW_GROUP = 30_720  # fifteen of DuckDB's vectors: about 30,000 rows
 
@@ -40,6 +41,14 @@ class Shape:
 
 def read(path: Path) -> str:
     return f"read_parquet({literal(str(path))})"
+
+
+def narrowed(relation: str, only: Key | None) -> str:
+    """Of one customer only, where one is named."""
+    if only is None:
+        return relation
+    key = literal(only) if isinstance(only, str) else str(only)
+    return f"(SELECT * FROM {relation} WHERE customer = {key})"
 
 
 def nobody(key_type: str, shape: Shape) -> str:

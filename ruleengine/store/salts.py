@@ -19,8 +19,9 @@ def files_sql(pieces: Sequence[Path]) -> str:
     return f"read_parquet([{', '.join(literal(str(piece)) for piece in pieces)}])"
 
 
-def gather(duck: duckdb.DuckDBPyConnection, customers: str, pieces: Sequence[Path]) -> None:
-    """Make `store_salts` (customer, salt, fresh) for these customers; a salt that is not known is made."""
+def gather(duck: duckdb.DuckDBPyConnection, customers: str, pieces: Sequence[Path]) -> int:
+    """Make `store_salts` (customer, salt, fresh) for these customers; a salt that is not known is made. Answers how
+    many were."""
     known = files_sql(pieces) if pieces else f"(SELECT customer, NULL::BLOB AS salt FROM {customers} WHERE false)"
     duck.execute(
         f"CREATE OR REPLACE TEMP TABLE store_kept AS SELECT customer, salt FROM {known} "
@@ -33,6 +34,9 @@ def gather(duck: duckdb.DuckDBPyConnection, customers: str, pieces: Sequence[Pat
         f"FROM {customers} c WHERE NOT EXISTS (SELECT 1 FROM store_kept k WHERE k.customer = c.customer)",
         {"secret": os.urandom(32).hex()},
     )
+    row = duck.execute("SELECT count(*) FROM store_salts WHERE fresh").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def write(duck: duckdb.DuckDBPyConnection, path: Path) -> None:

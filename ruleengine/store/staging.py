@@ -82,10 +82,12 @@ def write_arrivals(duck: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def write_salts(duck: duckdb.DuckDBPyConnection, customers: str, pieces: Sequence[Path], path: Path) -> None:
-    """Gather the salts of these customers in `store_salts`, and write those that are new."""
-    salts.gather(duck, customers, pieces)
-    with whole(path) as partial:
-        salts.write(duck, partial)
+    """Gather the salts of these customers in `store_salts`, and write those that are new, if there are any."""
+    if salts.gather(duck, customers, pieces):
+        with whole(path) as partial:
+            salts.write(duck, partial)
+    else:
+        path.unlink(missing_ok=True)
     reach("salts-renamed")
 
 

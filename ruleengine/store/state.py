@@ -1,15 +1,17 @@
 """The state of any version: read from its file, or folded from the nearest earlier one and the changes since."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
+from ruleengine.store import versions
 from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
 from ruleengine.store.names import Names
-from ruleengine.store.records import Key
-from ruleengine.store.relations import ROW_GROUP, Shape, holdings, nobody, packed, read, widened
+from ruleengine.store.records import Key, VersionKind
+from ruleengine.store.relations import ROW_GROUP, Shape, holdings, narrowed, nobody, packed, read, widened
 
 
 def of_version(
@@ -28,62 +30,65 @@ def of_version(
     shape = Shape.of(names)
     if number is None:
         return nobody(key_type, shape)
-    steps: list[str] = []
+    changes: list[Path] = []
+    arrivals: list[Path] = []
     while True:
         row = ledger.execute(
-            "SELECT v.run, v.base, v.has_state, r.kind, r.staged ->> 'words' AS words, "
-            "r.staged ->> 'ladders' AS ladders FROM versions v JOIN runs r ON r.id = v.run WHERE v.number = ?",
+            "SELECT v.run, v.base, v.has_state, r.kind, r.staged "
+            "FROM versions v JOIN runs r ON r.id = v.run WHERE v.number = ?",
             (number,),
         ).fetchone()
         if row["has_state"]:
             break
-        # A rollback has its base's answers: what it changed brought them back, and is no step of the line.
-        if row["kind"] != "rollback":
-            steps.append(row["run"])
+        if (step := step_of(folder, row["run"], row["kind"], row["staged"])) is not None:
+            changes.append(step)
+        if row["kind"] == VersionKind.RUN:
+            arrivals.append(folder.arrivals(row["run"]))
         number = row["base"]
-    base = widened(
-        _narrowed(read(folder.state(row["run"])), only),
-        Shape(int(row["words"]), int(row["ladders"])),
-        shape,
-    )
-    if not steps:
+    staged = versions.staged(row["staged"])
+    base = widened(narrowed(read(folder.state(row["run"])), only), Shape(staged.words, staged.ladders), shape)
+    if not changes and not arrivals:
         return base
-    steps.reverse()
-    _fold(duck, table, base, [folder.run(step) for step in steps], names, only)
+    fold(duck, table, base, changes[::-1], arrivals[::-1], names, only)
     return table
 
 
-def _narrowed(relation: str, only: Key | None) -> str:
-    if only is None:
-        return relation
-    key = literal(only) if isinstance(only, str) else str(only)
-    return f"(SELECT * FROM {relation} WHERE customer = {key})"
+def step_of(folder: Folder, run: str, kind: str, staged: str) -> Path | None:
+    """The file of how a version differs from the one before it in the line; None: not at all.
+
+    A rollback's changes say how it differs from the version that it replaced. From its base, whose answers it brings
+    back, it differs in what is set by hand."""
+    if kind != VersionKind.ROLLBACK:
+        return folder.changes(run)
+    return folder.overlay(run) if versions.staged(staged).overlay else None
 
 
-def _fold(
-    duck: duckdb.DuckDBPyConnection, table: str, base: str, runs: list[Path], names: Names, only: Key | None
+def fold(
+    duck: duckdb.DuckDBPyConnection,
+    table: str,
+    base: str,
+    changes: Sequence[Path],
+    arrivals: Sequence[Path],
+    names: Names,
+    only: Key | None = None,
 ) -> None:
-    """Make a table of the base state with the changes of these runs, in this order, applied."""
-
-    def files(name: str) -> str:
-        paths = [str(run / name) for run in runs]
-        listed = ", ".join(literal(path) for path in paths)
-        return (
-            f"(SELECT *, list_position([{listed}], filename) AS step FROM "
-            f"{_narrowed(f'read_parquet([{listed}], filename = true)', only)})"
-        )
-
+    """Make a table of a state with changes, and who came and went, applied in this order."""
+    came = (
+        _files(arrivals, only, "here")
+        if arrivals
+        else f"(SELECT customer, true, 0 FROM {base} WHERE false) _ (customer, here, step)"
+    )
     duck.execute(f"""
         CREATE OR REPLACE TEMP TABLE {table} AS
         WITH last AS (
             SELECT customer, n.id, max_by({{value: coalesce(l.value, 0), since: c.since}}, c.step) AS held
-            FROM {files("changes.parquet")} c
+            FROM {_files(changes, only, "kind, name, new, since")} c
             JOIN store_names n ON n.kind = c.kind AND n.name = c.name
             LEFT JOIN store_levels l ON l.id = n.id AND l.text = c.new
             GROUP BY ALL
         ),
         arrivals AS (
-            SELECT customer, max_by(here, step) AS here FROM {files("arrivals.parquet")} GROUP BY customer
+            SELECT customer, max_by(here, step) AS here FROM {came} GROUP BY customer
         ),
         touched AS MATERIALIZED (SELECT customer FROM last UNION SELECT customer FROM arrivals),
         base AS (SELECT * FROM {base}),
@@ -100,6 +105,14 @@ def _fold(
         SELECT * FROM base WHERE customer NOT IN (SELECT customer FROM touched)
         UNION ALL SELECT * FROM {packed("merged", "customers", names)}
     """)
+
+
+def _files(paths: Sequence[Path], only: Key | None, columns: str) -> str:
+    listed = ", ".join(literal(str(path)) for path in paths)
+    return (
+        f"(SELECT customer, {columns}, list_position([{listed}], filename) AS step FROM "
+        f"{narrowed(f'read_parquet([{listed}], filename = true)', only)})"
+    )
 
 
 def write(duck: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:

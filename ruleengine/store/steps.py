@@ -24,6 +24,13 @@ STEPS = (
     "committed",
     "swept",
 )
+"""Of a run."""
+
+MANUAL_STEPS = ("salts-renamed", "changes-written", "changes-renamed", "memory-renamed", "before-commit", "committed")
+"""Of what is set by hand."""
+
+ROLLBACK_STEPS = ("overlay-renamed", "state-renamed", "staged", "documents-batch", "before-commit", "committed")
+"""Of a rollback over what is set by hand."""
 
 
 def reach(step: str) -> None:

@@ -25,10 +25,12 @@ from ruleengine.store.records import (
     Json,
     Key,
     Kind,
+    ManualWrite,
     Page,
     Preview,
     Run,
     RunHeader,
+    Setting,
     StoredValues,
     Version,
 )
@@ -111,9 +113,15 @@ class Store(Protocol):
         """Compare the result tables with what is published, and write nothing."""
         ...
 
-    def recall(self, connection: duckdb.DuckDBPyConnection, memory: Memory, as_of: date) -> Version | None:
+    def manual(self, key: Key, version: int | None = None) -> tuple[Setting, ...]:
+        """What is set by hand for a customer, as a version found it; by kind and name."""
+        ...
+
+    def recall(
+        self, connection: duckdb.DuckDBPyConnection, memory: Memory, as_of: date, customer: Key | None = None
+    ) -> Version | None:
         """Make the temporary tables `remembered` and `remembered_names` that a plan asks for (see `planning.memory`),
-        and answer the previous version: the last one of the line with an earlier as-of.
+        of all customers or of one, and answer the previous version: the last one of the line with an earlier as-of.
 
         `remembered` has who has anything to remember; a BOOLEAN there is TRUE or NULL. Its `customer` is BIGINT for
         integer keys, otherwise VARCHAR."""
@@ -154,5 +162,10 @@ class Writer(Protocol):
         ...
 
     def rollback(self, number: int, reason: str) -> Version:
-        """Publish a new version with the answers of an earlier one."""
+        """Publish a new version with the answers of an earlier one. What is set by hand stays as it is now."""
+        ...
+
+    def set_manual(self, write: ManualWrite) -> Version:
+        """Set a tag or a level by hand, or take it away, as a version of its own: with the current one's as-of, and
+        with no fingerprint, so that the next run is never taken for its repetition."""
         ...

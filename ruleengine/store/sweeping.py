@@ -1,5 +1,6 @@
 """Tidying, by whoever holds the lock: what a process left behind that died, and what need not be kept any longer."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Collection
@@ -35,7 +36,7 @@ def sweep_serving(ledger: sqlite3.Connection) -> None:
 def is_snapshot(ledger: sqlite3.Connection, run: Run, changes: int) -> bool:
     """Whether a version's state is kept for good: that of the first of a line, and one where the changes since the
     last that was kept have become more than half of its customers."""
-    if run.kind is VersionKind.ROLLBACK:
+    if run.kind is not VersionKind.RUN:
         return False
     if run.base is None:
         return True
@@ -65,19 +66,14 @@ def _end_interrupted(ledger: sqlite3.Connection, alive: Collection[str]) -> None
 
 def _prune(ledger: sqlite3.Connection, folder: Folder) -> None:
     """Readers look into the ledger first, so a file goes only after the ledger has said so."""
-    kept = (
-        "SELECT number FROM (SELECT number FROM versions ORDER BY number DESC LIMIT :kept) "
-        "UNION SELECT version FROM pointer"
-    )
+    kept = json.dumps(_kept(ledger))
     with transaction(ledger):
-        ledger.execute(
-            f"UPDATE versions SET has_state = 0 WHERE has_state AND NOT snapshot AND number NOT IN ({kept})",
-            {"kept": KEPT_FILES},
-        )
-        ledger.execute(
-            f"UPDATE versions SET has_values = 0 WHERE has_values AND number NOT IN ({kept})",
-            {"kept": KEPT_FILES},
-        )
+        for has, unless in (("has_state", "snapshot"), ("has_values", "false")):
+            ledger.execute(
+                f"UPDATE versions SET {has} = 0 "
+                f"WHERE {has} AND NOT {unless} AND number NOT IN (SELECT value FROM json_each(?))",
+                (kept,),
+            )
     # A held run that can never be published any more can still be looked at, but nothing asks for its values.
     superseded = ledger.execute(
         "SELECT id FROM runs WHERE state = ? AND NOT detached AND base IS NOT (SELECT version FROM pointer)",
@@ -92,6 +88,23 @@ def _prune(ledger: sqlite3.Connection, folder: Folder) -> None:
             folder.values(run).unlink(missing_ok=True)
 
 
+def _kept(ledger: sqlite3.Connection) -> list[int]:
+    """The latest versions that have files of their own, and the manual ones since, which share them; and those that
+    the current one builds on."""
+    rows = ledger.execute(
+        "SELECT v.number, v.base, r.kind FROM versions v JOIN runs r ON r.id = v.run ORDER BY v.number DESC"
+    ).fetchall()
+    own = [row["number"] for row in rows if row["kind"] != VersionKind.MANUAL][:KEPT_FILES]
+    kept = [row["number"] for row in rows if row["number"] >= min(own, default=0)]
+    by_number = {row["number"]: row for row in rows}
+    current = pointer(ledger)
+    row = by_number[current["version"]] if current else None
+    while row:
+        kept.append(row["number"])
+        row = by_number[row["base"]] if row["kind"] == VersionKind.MANUAL else None
+    return kept
+
+
 def _remove_orphans(ledger: sqlite3.Connection, folder: Folder, alive: Collection[str]) -> None:
     states = dict(ledger.execute("SELECT id, state FROM runs").fetchall())
     for path in folder.runs.iterdir():
@@ -100,8 +113,9 @@ def _remove_orphans(ledger: sqlite3.Connection, folder: Folder, alive: Collectio
         if states.get(path.name) not in (RunState.PUBLISHED, RunState.HELD):
             shutil.rmtree(path, ignore_errors=True)
             continue
-        for partial in path.glob(f"*{PARTIAL}"):
-            partial.unlink(missing_ok=True)
+        if states[path.name] == RunState.HELD:
+            for partial in path.glob(f"*{PARTIAL}"):
+                partial.unlink(missing_ok=True)
     pieces = {path for (path,) in ledger.execute("SELECT path FROM salt_pieces")}
     for path in folder.salts.iterdir():
         if str(path.relative_to(folder.root)) not in pieces:

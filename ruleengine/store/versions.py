@@ -37,6 +37,10 @@ class StagedFiles:
     ladders: int
     memory: int = 0
     """Rows of its memory file; without any there is no such file."""
+    overlay: int = 0
+    """Rows of a rollback's overlay file, likewise."""
+    hands: tuple[tuple[str, ...], ...] = ()
+    """The tags and tiers that people may set: the kind, the name, and other names under which it may have been set."""
 
 
 def staged_text(files: StagedFiles) -> str:
@@ -44,7 +48,8 @@ def staged_text(files: StagedFiles) -> str:
 
 
 def staged(text: str) -> StagedFiles:
-    return StagedFiles(**json.loads(text))
+    fields = json.loads(text)
+    return StagedFiles(**{**fields, "hands": tuple(tuple(each) for each in fields.get("hands", ()))})
 
 
 def run_header_text(header: RunHeader) -> str:

@@ -15,7 +15,23 @@ import duckdb
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.planning.layout import Layout
-from ruleengine.store import archive, canonical, changes, dating, ledger, publishing, staging, state, sweeping, versions
+from ruleengine.store import (
+    archive,
+    canonical,
+    changes,
+    dating,
+    documents,
+    editing,
+    ledger,
+    manual,
+    memory,
+    publishing,
+    restoring,
+    staging,
+    state,
+    sweeping,
+    versions,
+)
 from ruleengine.store.comparing import clear, compare, name_tables
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder, copy, whole
@@ -26,15 +42,18 @@ from ruleengine.store.records import (
     Delta,
     Identity,
     Json,
+    ManualWrite,
     Run,
     RunHeader,
     RunState,
     Version,
     VersionKind,
 )
-from ruleengine.store.refusals import RefusedError, detached, no_version, unusable
+from ruleengine.store.refusals import RefusedError, detached, no_version, unknown_customer, unusable
 from ruleengine.store.relations import Shape, holdings, read, widened
 from ruleengine.store.steps import reach
+
+_TOUCHED = "(SELECT customer FROM store_changed UNION ALL SELECT customer FROM store_moves)"
 
 
 class EmbeddedWriter:
@@ -81,8 +100,17 @@ class EmbeddedWriter:
             return self._begin(header, VersionKind.RUN, base=None)
 
     def _begin(self, header: RunHeader, kind: VersionKind, base: int | None) -> Run:
+        run = self._new_run(header, kind, base)
+        with transaction(self._ledger):
+            ledger.add_run(self._ledger, run, header.texts)
+        self._begun[run.id] = run
+        self._folder.run(run.id).mkdir(parents=True)
+        reach("run-begun")
+        return run
+
+    def _new_run(self, header: RunHeader, kind: VersionKind, base: int | None) -> Run:
         started = self._now()
-        run = Run(
+        return Run(
             id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
             kind=kind,
             state=RunState.RUNNING,
@@ -98,27 +126,6 @@ class EmbeddedWriter:
             version=None,
             reasons=(),
         )
-        with transaction(self._ledger):
-            self._ledger.execute(
-                "INSERT INTO runs (id, kind, state, actor, started_at, header, base) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    run.id,
-                    kind,
-                    run.state,
-                    run.actor,
-                    text_of(started),
-                    versions.run_header_text(header),
-                    base,
-                ),
-            )
-            self._ledger.executemany(
-                "INSERT OR IGNORE INTO texts VALUES (?, ?, ?)",
-                [(header.ruleset_hash, path, text) for path, text in header.texts.items()],
-            )
-        self._begun[run.id] = run
-        self._folder.run(run.id).mkdir(parents=True)
-        reach("run-begun")
-        return run
 
     def fail(self, run: Run, reason: str) -> Run:
         with _io():
@@ -179,7 +186,7 @@ class EmbeddedWriter:
             differing = dating.from_earlier(duck, new, before, names, layout)
             staging.write_state(duck, before, differing, names, day, path)
             dating.add_redated(duck, read(path), old, names)
-            customers = "(SELECT customer FROM store_changed UNION ALL SELECT customer FROM store_moves)"
+            customers = _TOUCHED
         remembered = staging.write_memory(duck, layout, names, path, self._folder.memory(run.id))
         counts = comparison.counts(
             base.counts if base else None,
@@ -196,7 +203,10 @@ class EmbeddedWriter:
         with transaction(self._ledger):
             update_run(self._ledger, run.id, value_columns=archive.columns_text(layout.values))
         decided = changes.of_run(evidence, day)
-        self._finish_staging(staged, duck, names, decided, Shape.of(names), customers=customers, memory=remembered)
+        hands = tuple((each.kind, each.name, *each.formerly) for each in layout.memory.manual)
+        self._finish_staging(
+            staged, duck, names, decided, Shape.of(names), customers=customers, memory=remembered, hands=hands
+        )
         clear(duck)
         return Delta(
             run=staged,
@@ -219,23 +229,29 @@ class EmbeddedWriter:
         *,
         customers: str = "store_changed",
         memory: int,
+        overlay: int = 0,
+        hands: tuple[restoring.Hand, ...],
     ) -> None:
         """Write who came and went, new salts and the changes, and note in the ledger that the run is staged."""
         if run.base is not None:
             staging.write_arrivals(duck, self._folder.arrivals(run.id))
-        sealed = replace(self._seal(run, duck, customers, changes_sql, shape), memory=memory)
+        sealed = self._seal(run, duck, customers, changes_sql, shape)
         with transaction(self._ledger):
             ledger.add_names(self._ledger, names)
-            update_run(
-                self._ledger,
-                run.id,
-                base=run.base,
-                detached=int(run.detached),
-                counts=run.counts and canonical.dump(asdict(run.counts)),
-                movement=run.movement and canonical.dump(asdict(run.movement)),
-                staged=versions.staged_text(sealed),
-            )
+            self._note(run, replace(sealed, memory=memory, overlay=overlay, hands=hands))
         reach("staged")
+
+    def _note(self, run: Run, staged: versions.StagedFiles) -> None:
+        """Write into the ledger what is known of a run once it is staged."""
+        update_run(
+            self._ledger,
+            run.id,
+            base=run.base,
+            detached=int(run.detached),
+            counts=run.counts and canonical.dump(asdict(run.counts)),
+            movement=run.movement and canonical.dump(asdict(run.movement)),
+            staged=versions.staged_text(staged),
+        )
 
     def _seal(
         self, run: Run, duck: duckdb.DuckDBPyConnection, customers: str, changes_sql: str, shape: Shape
@@ -286,50 +302,118 @@ class EmbeddedWriter:
             return self._rollback(target, current, reason)
 
     def _rollback(self, target: Version, current: Version, reason: str) -> Version:
-        header = RunHeader(
-            as_of=target.as_of,
-            ruleset_hash=target.ruleset_hash,
-            texts={},
-            parameters=target.parameters,
-            fingerprint=target.fingerprint,
-            engine=target.engine,
-            git_commit=target.git_commit,
-            git_author=target.git_author,
-        )
-        run = self._begin(header, VersionKind.ROLLBACK, target.number)
         names = ledger.names(self._ledger)
         duck = connect()
         name_tables(duck, names)
+        was = self._row(target)
+        there = restoring.hands(versions.staged(was["staged"]), versions.staged(self._row(current)["staged"]))
         back = self._state(duck, target, names, table="store_new")
-        comparison = compare(duck, back, self._state(duck, current, names), names)
-        was = self._ledger.execute(
-            "SELECT v.has_state, v.has_values, r.value_columns, r.staged FROM versions v "
-            "JOIN runs r ON r.id = v.run WHERE v.number = ?",
-            (target.number,),
-        ).fetchone()
+        remembered = memory.of_version(self._ledger, self._folder, target.number)
+        overlaid = restoring.differ(
+            duck, self._ledger, there, current.as_of, target, back, remembered, names, self._key_type
+        )
+        # Rules that look at what is set by hand would not come to the same now.
+        fingerprint = None if overlaid else target.fingerprint
+        run = self._begin(_header(target, fingerprint), VersionKind.ROLLBACK, target.number)
+        if overlaid:
+            with whole(self._folder.overlay(run.id)) as path:
+                restoring.write_overlay(duck, path)
+            reach("overlay-renamed")
+            state.fold(duck, "store_overlaid", back, [self._folder.overlay(run.id)], [], names)
+            back = "store_overlaid"
+        old = self._state(duck, current, names)
+        comparison = compare(duck, back, old, names)
+        dating.add_redated(duck, back, old, names)
         if was["has_values"]:
             copy(self._folder.values(target.run), self._folder.values(run.id))
-        with transaction(self._ledger):
-            update_run(self._ledger, run.id, value_columns=was["value_columns"])
-        staged = versions.staged(was["staged"])
-        if staged.memory:
-            copy(self._folder.memory(target.run), self._folder.memory(run.id))
-        if was["has_state"]:
-            copy(self._folder.state(target.run), self._folder.state(run.id))
+        shape = Shape.of(names)
+        if was["has_state"] and not overlaid:
+            staged = versions.staged(was["staged"])
             shape = Shape(staged.words, staged.ladders)
+            copy(self._folder.state(target.run), self._folder.state(run.id))
         else:
-            shape = Shape.of(names)
             with whole(self._folder.state(run.id)) as path:
                 state.write(duck, back, path)
-        staged_run = replace(run, counts=target.counts, movement=comparison.movement)
+        reach("state-renamed")
+        if remembering := restoring.remember(duck, remembered, self._key_type):
+            with whole(self._folder.memory(run.id)) as path:
+                memory.write(duck, "store_memory", path)
+        with transaction(self._ledger):
+            update_run(self._ledger, run.id, value_columns=was["value_columns"])
+        counts = restoring.counts(comparison, current.counts, target.counts, there)
+        staged_run = replace(run, counts=counts, movement=comparison.movement)
         relation = widened(read(self._folder.state(run.id)), shape, Shape.of(names))
         duck.execute(
             f"CREATE OR REPLACE TEMP TABLE store_state AS SELECT * FROM {relation} "
             f"WHERE customer IN (SELECT customer FROM store_moves)"
         )
         restored = changes.of_rollback(holdings("store_state", names))
-        self._finish_staging(staged_run, duck, names, restored, shape, memory=staged.memory)
+        self._finish_staging(
+            staged_run,
+            duck,
+            names,
+            restored,
+            shape,
+            customers=_TOUCHED,
+            memory=remembering,
+            overlay=overlaid,
+            hands=there,
+        )
         return self._publish(run.id, reason)
+
+    def set_manual(self, write: ManualWrite) -> Version:
+        _need(write.reason)
+        with _io():
+            pointer = ledger.pointer(self._ledger)
+            if pointer is None:
+                raise no_version()
+            current, serial = self._version(pointer["version"]), pointer["serial"]
+            sweeping.sweep_serving(self._ledger)
+            before = documents.document(self._ledger, write.customer, serial)
+            if before is None:
+                raise unknown_customer(write.customer, current.number)
+            return self._set_manual(write, current, before, SERIAL_STEP + serial)
+
+    def _set_manual(self, write: ManualWrite, current: Version, before: bytes, serial: int) -> Version:
+        what: Json = {
+            "kind": write.kind,
+            "name": write.name,
+            "value": write.value,
+            "expires_on": write.expires_on.isoformat() if write.expires_on else None,
+        }
+        run = replace(
+            self._new_run(_header(current, None), VersionKind.MANUAL, current.number),
+            counts=editing.counts(current.counts, write.changes),
+            movement=editing.movement(write.changes),
+            report={**write.report, "manual": what},
+        )
+        self._folder.run(run.id).mkdir(parents=True)
+        was = self._row(current)
+        if was["has_values"]:
+            copy(self._folder.values(current.run), self._folder.values(run.id))
+        names = ledger.names(self._ledger)
+        base = versions.staged(was["staged"])
+        duck = connect()
+        sql = editing.changes_sql(duck, write.changes, self._key_type)
+        sealed = self._seal(run, duck, "store_moves", sql, Shape(base.words, base.ladders))
+        remembering = 0
+        if write.memory or memory.of_version(self._ledger, self._folder, current.number):
+            with whole(self._folder.memory(run.id)) as path:
+                remembering = editing.write_memory(duck, write.customer, write.memory, self._key_type, path)
+            reach("memory-renamed")
+        staged = replace(sealed, memory=remembering, hands=base.hands)
+
+        def beside() -> None:
+            ledger.add_run(self._ledger, run, {})
+            self._note(run, staged)
+            update_run(self._ledger, run.id, value_columns=was["value_columns"], report=canonical.dump(run.report))
+            if write.changes:
+                content = editing.document(before, write.changes)
+                moves = editing.moves(names, write.changes)
+                documents.write_one(self._ledger, write.customer, content, moves, serial)
+            manual.add(self._ledger, [manual.entry(write, staged.number, current.as_of, self._actor)])
+
+        return self._commit(self._publication(run, staged, current, write.reason), serial, beside)
 
     def _publish(self, run_id: str, reason: str | None) -> Version:
         row = ledger.run_row(self._ledger, run_id)
@@ -345,32 +429,47 @@ class EmbeddedWriter:
             # Another version came between: the leaves are made again for the number that this one gets.
             path = self._folder.changes(run.id)
             shape = Shape(staged.words, staged.ladders)
-            staged = replace(self._seal(run, duck, read(path), changes.again(path), shape), memory=staged.memory)
+            sealed = self._seal(run, duck, read(path), changes.again(path), shape)
+            staged = replace(staged, number=number, leaves=sealed.leaves, root=sealed.root)
             with transaction(self._ledger):
                 update_run(self._ledger, run.id, staged=versions.staged_text(staged))
-        publication = Publication(
-            run=run,
-            staged=staged,
-            number=number,
-            current=current,
-            reason=reason,
-            actor=self._actor,
-            identity=self._identity,
-        )
+        publication = self._publication(run, staged, current, reason)
         serial = None
+        entries: list[manual.Entry] = []
         if not run.detached:
             pointer = ledger.pointer(self._ledger)
             serial = SERIAL_STEP + (pointer["serial"] if pointer else 0)
+            entries = self._settle(duck, run, staged)
             publishing.serve(self._ledger, self._folder, duck, publication, names, serial)
-        reach("before-commit")
-        previous = self._version(number - 1) if number > 1 else None
-        made = publishing.commit(self._ledger, self._folder, publication, serial, previous, self._now())
-        reach("committed")
+        made = self._commit(publication, serial, lambda: manual.add(self._ledger, entries))
         self._begun.pop(run_id, None)
         with contextlib.suppress(sqlite3.Error, duckdb.Error, OSError):
             # It is published; what cannot be tidied now will be by the next writer.
             sweeping.sweep(self._ledger, self._folder, self._clock(), alive=self._begun)
         reach("swept")
+        return made
+
+    def _settle(self, duck: duckdb.DuckDBPyConnection, run: Run, staged: versions.StagedFiles) -> list[manual.Entry]:
+        """What a version adds to the log of what is set by hand."""
+        if run.kind is VersionKind.ROLLBACK:
+            assert run.base is not None
+            return restoring.restated(self._ledger, staged.hands, self._version(run.base), staged.number)
+        known = read(self._folder.state(run.id))
+        return manual.taken_away(self._ledger, duck, known, staged.number, run.header.as_of, self._actor)
+
+    def _publication(
+        self, run: Run, staged: versions.StagedFiles, current: Version | None, reason: str | None
+    ) -> Publication:
+        return Publication(
+            run=run, staged=staged, current=current, reason=reason, actor=self._actor, identity=self._identity
+        )
+
+    def _commit(self, publication: Publication, serial: int | None, beside: Callable[[], None]) -> Version:
+        reach("before-commit")
+        number = publication.staged.number
+        previous = self._version(number - 1) if number > 1 else None
+        made = publishing.commit(self._ledger, self._folder, publication, serial, previous, self._now(), beside)
+        reach("committed")
         return made
 
     def _refuse_superseded(self, run: Run, current: Version | None) -> None:
@@ -399,9 +498,34 @@ class EmbeddedWriter:
     def _state(
         self, duck: duckdb.DuckDBPyConnection, version: Version | None, names: Names, table: str = "store_folded"
     ) -> str:
-        key_type = "BIGINT" if self._identity.has_integer_keys else "VARCHAR"
         number = version.number if version else None
-        return state.of_version(duck, self._ledger, self._folder, number, names, key_type=key_type, table=table)
+        return state.of_version(duck, self._ledger, self._folder, number, names, key_type=self._key_type, table=table)
+
+    @property
+    def _key_type(self) -> str:
+        return "BIGINT" if self._identity.has_integer_keys else "VARCHAR"
+
+    def _row(self, version: Version) -> sqlite3.Row:
+        """What the ledger knows of a version's files."""
+        return self._ledger.execute(  # type: ignore[no-any-return]
+            "SELECT v.has_state, v.has_values, r.value_columns, r.staged FROM versions v "
+            "JOIN runs r ON r.id = v.run WHERE v.number = ?",
+            (version.number,),
+        ).fetchone()
+
+
+def _header(version: Version, fingerprint: str | None) -> RunHeader:
+    """Of a version with the answers of another."""
+    return RunHeader(
+        as_of=version.as_of,
+        ruleset_hash=version.ruleset_hash,
+        texts={},
+        parameters=version.parameters,
+        fingerprint=fingerprint,
+        engine=version.engine,
+        git_commit=version.git_commit,
+        git_author=version.git_author,
+    )
 
 
 @contextmanager

@@ -7,16 +7,17 @@ from datetime import date
 from pathlib import Path
 
 from ruleengine.diagnostics.problem import ProblemError
-from ruleengine.planning.memory import Memory, TagMemory
+from ruleengine.planning.memory import ManualMemory, Memory, TagMemory
 from ruleengine.store import open_store
-from ruleengine.store.records import Key
+from ruleengine.store.records import GIVEN, Change, Key, ManualWrite, Version
 from ruleengine.store.store import Store
 from tests.store.tables import IDENTITY, Held, Rules, held, publish
 
 CUSTOMERS = 40
 VIP = TagMemory(tag="VIP", formerly=(), held="held", matched="matched")
 NEW = TagMemory(tag="New", formerly=(), held="new_held", matched="new_matched")
-RULES = Rules(memory=Memory(tags=(VIP, NEW)))
+SLEEPING = ManualMemory(kind="tag", name="Sleeping", formerly=(), column="by_hand")
+RULES = Rules(memory=Memory(tags=(VIP, NEW), manual=(SLEEPING,)))
 LAST = date(2025, 12, 31)
 """When a tag last matched, though it is given."""
 
@@ -34,6 +35,39 @@ def publish_generation(store: Store, number: int) -> None:
     publish(store, f"2026-{1 + number // 28:02}-{1 + number % 28:02}", generation(number), rules=RULES)
 
 
+def block(store: Store, customer: Key) -> None:
+    """Set a tag by hand, which takes another one away."""
+    current = store.current()
+    assert current is not None
+    with store.writer("child", IDENTITY) as writer:
+        writer.set_manual(
+            ManualWrite(
+                customer=customer,
+                kind="tag",
+                name="Sleeping",
+                value=GIVEN,
+                expires_on=None,
+                changes=(_change(customer, "Sleeping", None, current), _change(customer, "VIP", GIVEN, current)),
+                memory=(),
+                report={},
+                reason="because",
+            )
+        )
+
+
+def _change(customer: Key, tag: str, old: str | None, version: Version) -> Change:
+    return Change(
+        customer=customer,
+        kind="tag",
+        name=tag,
+        old=old,
+        new=None if old else GIVEN,
+        since=None if old else version.as_of,
+        rule_hash=None,
+        evidence=None,
+    )
+
+
 def main(path: str, story: str, *arguments: str) -> None:
     store = open_store(Path(path))
     match story:
@@ -42,6 +76,8 @@ def main(path: str, story: str, *arguments: str) -> None:
         case "rollback":
             with store.writer("child", IDENTITY) as writer:
                 writer.rollback(int(arguments[0]), "because")
+        case "block":
+            block(store, int(arguments[0]))
         case "publish-held":
             with store.writer("child", IDENTITY) as writer:
                 writer.publish_held(arguments[0], "because")

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -14,10 +14,10 @@ import pytest
 from ruleengine.planning.memory import Memory
 from ruleengine.store import open_store
 from ruleengine.store.records import RunState
-from ruleengine.store.steps import STEPS
+from ruleengine.store.steps import MANUAL_STEPS, ROLLBACK_STEPS, STEPS
 from ruleengine.store.store import Store
 from tests.store import verifier
-from tests.store.child import CUSTOMERS, LAST, NEW, RULES, VIP, generation, publish_generation
+from tests.store.child import CUSTOMERS, LAST, NEW, RULES, VIP, block, generation, publish_generation
 from tests.store.tables import hold
 
 ROOT = Path(__file__).parents[2]
@@ -144,3 +144,60 @@ def test_a_held_run_survives_a_publication_that_dies(tmp_path: Path, step: str) 
         assert again.returncode == 0, again.stderr
     check_whole(store, 2, tmp_path)
     check_tidy(tmp_path, store)
+
+
+def check_blocked(store: Store, folder: Path, *, blocked: bool) -> None:
+    """Customer 5 is asleep by hand, and VIP no more; or nothing of it."""
+    answer = store.customer(5)
+    document = json.loads(answer.document or b"{}")
+    assert [tag["name"] for tag in document["tags"]] == (["Sleeping"] if blocked else ["VIP"])
+    assert store.members("tag", "Sleeping").customers == ((5,) if blocked else ())
+    assert len(store.members("tag", "VIP", limit=1000).customers) == CUSTOMERS - blocked
+    assert [setting.name for setting in store.manual(5)] == (["Sleeping"] if blocked else [])
+    connection = duckdb.connect()
+    store.recall(connection, RULES.memory, date(2027, 1, 1), 5)
+    rows = connection.execute("SELECT * FROM remembered").fetchall()
+    assert rows == [(5, None, None, None, None, True) if blocked else (5, True, LAST, None, None, None)]
+    assert store.export(folder / "all.csv") == 3 * CUSTOMERS
+    assert verifier.check(folder / "store") == []
+
+
+@pytest.mark.parametrize("step", MANUAL_STEPS)
+def test_a_manual_change_that_dies_is_there_whole_or_not_at_all(tmp_path: Path, step: str) -> None:
+    path = tmp_path / "store"
+    store = open_store(path)
+    publish_generation(store, 0)
+
+    crash(path, step, "block", "5")
+
+    check_blocked(store, tmp_path, blocked=step == "committed")
+    if step != "committed":
+        assert child(path, "block", "5").returncode == 0
+    check_blocked(store, tmp_path, blocked=True)
+    publish_generation(store, 1)
+    check_tidy(tmp_path, store)
+    assert verifier.check(path) == []
+
+
+@pytest.mark.parametrize("step", ROLLBACK_STEPS)
+def test_a_rollback_over_what_is_set_by_hand_that_dies_leaves_one_whole_version(tmp_path: Path, step: str) -> None:
+    path = tmp_path / "store"
+    store = open_store(path)
+    publish_generation(store, 0)
+    publish_generation(store, 1)
+    block(store, 5)
+    publish_generation(store, 2)
+
+    crash(path, step, "rollback", "1")
+
+    current = store.current()
+    assert current is not None
+    assert current.number == (5 if step == "committed" else 4)
+    if step != "committed":
+        assert child(path, "rollback", "1").returncode == 0
+    document = json.loads(store.customer(5).document or b"{}")
+    assert [tag["name"] for tag in document["tags"]] == ["Sleeping", "VIP"]
+    assert store.members("tag", "Sleeping").customers == (5,)
+    publish_generation(store, 3)
+    check_tidy(tmp_path, store)
+    assert verifier.check(path) == []

@@ -70,12 +70,12 @@ def test_a_small_change_is_a_small_publication(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "store" / "ledger.db").stat().st_size - before < 0.1 * before
     folder = tmp_path / "store" / "runs" / second.run
     assert {path.name for path in folder.iterdir()} == {
-        f"{name}.parquet" for name in ("values", "state", "arrivals", "salts", "changes")
+        f"{name}.parquet" for name in ("values", "state", "arrivals", "changes")
     }
     sizes = {path.stem: path.stat().st_size for path in folder.iterdir()}
     # Most of a change is its leaf and what its rule read.
     assert sizes["changes"] < 150 * changed
-    assert sizes["arrivals"] + sizes["salts"] < 2_000
+    assert sizes["arrivals"] < 1_000
     groups = "SELECT max(row_group_num_rows) FROM parquet_metadata(?)"
     assert duckdb.connect().execute(groups, [str(folder / "state.parquet")]).fetchone() == (30_720,)
     assert verifier.check(tmp_path / "store") == []
