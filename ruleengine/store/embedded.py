@@ -36,7 +36,7 @@ from ruleengine.store.records import (
     Version,
 )
 from ruleengine.store.refusals import NotKeptError, RefusedError, no_version, unusable
-from ruleengine.store.relations import Shape, nobody, read, widened
+from ruleengine.store.relations import Shape, read, widened
 from ruleengine.store.writer import EmbeddedWriter
 
 T = TypeVar("T")
@@ -320,22 +320,22 @@ class EmbeddedStore:
     def preview(
         self, connection: duckdb.DuckDBPyConnection, layout: Layout, as_of: date, asked: previewing.Asked
     ) -> Preview:
-        with self._ledger.reading() as reader:
-            clear(connection)
-            names = (ledger.names(reader) if reader else Names()).extended(layout)
-            name_tables(connection, names)
-            row = ledger.pointer(reader) if reader else None
+        def find(duck: duckdb.DuckDBPyConnection, reader: Connection) -> Preview:
+            clear(duck)
+            names = ledger.names(reader).extended(layout)
+            name_tables(duck, names)
+            row = ledger.pointer(reader)
             number = row["version"] if row else None
-            if reader and number is not None and as_of < self._ledger.version(reader, number).as_of:
+            if number is not None and as_of < self._ledger.version(reader, number).as_of:
                 number = ledger.in_force(reader, as_of.isoformat())
-            base = None if reader is None or number is None else self._ledger.version(reader, number)
+            base = None if number is None else self._ledger.version(reader, number)
             key_type = previewing.key_type(layout)
-            old = (
-                state.of_version(connection, reader, self._folder, number, names, key_type=key_type)
-                if reader
-                else nobody(key_type, Shape.of(names))
-            )
-            return previewing.compared(connection, layout, names, old, base, base.counts if base else None, asked)
+            old = state.of_version(duck, reader, self._folder, number, names, key_type=key_type)
+            return previewing.compared(duck, layout, names, old, base, base.counts if base else None, asked)
+
+        if self.identity() is None:
+            return previewing.between(connection, layout, as_of, None, asked)
+        return self._from_files(find, duck=connection)
 
     def recall(
         self, connection: duckdb.DuckDBPyConnection, memory: Memory, as_of: date, customer: Key | None = None

@@ -1,17 +1,19 @@
 """Disks that are full, files that are gone, stores of another time."""
 
 import sqlite3
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from ruleengine.store import archive, files, open_store
-from ruleengine.store.records import RunState
+from ruleengine.store import archive, files, open_store, previewing
+from ruleengine.store.records import Preview, RunState
 from ruleengine.store.refusals import StoreUnusableError
 from ruleengine.store.store import Store
 from tests.store.child import publish_generation
-from tests.store.tables import IDENTITY, held, publish
+from tests.store.tables import IDENTITY, RULES, fill, held, publish
 from tests.store.test_crashes import check_tidy, check_whole, child
 
 
@@ -142,3 +144,29 @@ def test_a_reader_looks_again_when_a_file_was_pruned_under_it(
 
     assert store.export(tmp_path / "x.csv", version=2) == 51
     assert len(calls) == 2
+
+
+def test_a_preview_looks_again_when_a_version_was_published_under_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        publish(store, f"2026-01-0{number + 1}", {key: held("VIP") for key in range(50 + number)})
+    real = previewing.compared
+    calls: list[int] = []
+
+    def slow(*arguments: Any) -> Preview:
+        if not calls:
+            monkeypatch.setattr("ruleengine.store.sweeping.KEPT_FILES", 1)
+            publish(store, "2026-01-05", {1: held("VIP")})
+        calls.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(previewing, "compared", slow)
+    connection = duckdb.connect()
+    fill(connection, RULES, {1: held("VIP"), 2: held("New")})
+
+    preview = store.preview(connection, RULES.layout, date(2026, 1, 6), previewing.Asked())
+
+    assert len(calls) == 2
+    assert preview.base == store.version(5)
+    assert (preview.movement.arrived, preview.counts.customers) == (1, 2)
