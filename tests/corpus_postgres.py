@@ -32,8 +32,7 @@ def in_postgres(duck: DuckDB) -> Iterator[Postgres]:
     ruleset = replace(found, entity=entity, events=events)
     relations = [*events, *([] if entity.distinct else [entity.name])]
     with TemporaryDirectory() as folder, postgres.shop() as connection:
-        for name in relations:
-            _copy(duck, connection, name)
+        copy_tables(duck, connection)
         with Postgres(ruleset, profile(Path(folder), ruleset, relations)) as engine:
             yield engine
 
@@ -44,6 +43,13 @@ def profile(directory: Path, ruleset: Ruleset, tables: list[str]) -> Profile:
     lines.extend(f"{name} = {{table = '\"{name}\"'}}" for name in tables)
     text = "\n".join(lines) + "\n"
     return parse(directory, Source("ruleset.toml", text), text).profile("prod")
+
+
+def copy_tables(duck: DuckDB, connection: postgres.Admin) -> None:
+    """Make tables of the relations of an engine: one for the entity, one for each events."""
+    entity = duck.ruleset.entity
+    for name in (*duck.ruleset.events, *([] if entity.distinct else [entity.name])):
+        _copy(duck, connection, name)
 
 
 def _copy(duck: DuckDB, connection: postgres.Admin, name: str) -> None:

@@ -41,6 +41,8 @@ _SETTINGS = {
     "jit": "off",
 }
 """For the transaction only; the server's own may be anything."""
+BLOCK = 1 << 18
+"""So many bytes of a file go to the server at a time."""
 _EPOCH = "DATE '1970-01-01'"
 
 
@@ -102,20 +104,24 @@ class Postgres(Engine):
         self.query("SAVEPOINT bound")
 
     def _tell(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
-        """Copy a table of DuckDB's."""
+        """Copy a table of DuckDB's, through a file as well."""
         columns = connection.execute(f"DESCRIBE {table}").fetchall()
         types = {"VARCHAR": 'TEXT COLLATE "C"'}
         made = ", ".join(f"{quote(short(name))} {types.get(type, type)}" for name, type, *_ in columns)
         self.query(f"DROP TABLE IF EXISTS {table}")
         self.query(f"CREATE TEMPORARY TABLE {table} ({made})")
-        rows = connection.execute(f"SELECT * FROM {table}")
+        file = self._spill / f"{table}.csv"
+        texts = ", ".join(quote(name) for name, type, *_ in columns if type == "VARCHAR")
+        quoted = f", FORCE_QUOTE ({texts})" if texts else ""  # an empty text, but not a missing one
+        connection.execute(f"COPY {table} TO {literal(str(file))} (FORMAT csv, HEADER false{quoted})")
         try:
-            with self.connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
-                while batch := rows.fetchmany(10_000):
-                    for row in batch:
-                        copy.write_row(row)
+            told = f"COPY {table} FROM STDIN (FORMAT csv)".encode()
+            with file.open("rb") as lines, self.connection.cursor() as cursor, cursor.copy(told) as copy:
+                while block := lines.read(BLOCK):
+                    copy.write(block)
         except psycopg.Error as error:
             raise ProblemError(server.failed(error, self.profile)) from error
+        file.unlink()
 
     def results(self, layout: Layout) -> duckdb.DuckDBPyConnection:
         self._results = duckdb.connect(":memory:")
