@@ -181,9 +181,12 @@ def _samples(rules: Sequence[RuleMoves], terminal: Terminal) -> Iterator[tuple[s
             else:
                 change = f"{_title(rule)} {_step(move, terminal)}"
             for sample in move.samples:
-                why = "the customer is gone" if rule.declared else "no rule decides it any more"
                 if sample.explanation:
                     why = why_moved(sample.explanation, move.old, terminal)
+                elif not sample.known:
+                    why = "the customer is gone"
+                else:
+                    why = "by hand" if rule.declared else "no rule decides it any more"
                 yield str(sample.customer), change, why
 
 

@@ -36,8 +36,10 @@ class Size:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     customer: Key
+    known: bool
+    """False of a customer who is gone."""
     explanation: RuleExplanation | None
-    """By the rules, and the customer's values, that the move is to; None where the rule or the customer is gone."""
+    """By the rules, and the customer's values, that the move is to; None where there is no rule, or no customer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +273,7 @@ def _move(found: Computed, preview: Preview, shift: Shift) -> Move:
         samples=tuple(
             Sample(
                 customer=key,
+                known=key in preview.values,
                 explanation=explained_now(
                     found.ruleset, preview.values[key], found.as_of, shift.kind, shift.name, shift.new
                 )

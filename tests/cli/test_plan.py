@@ -3,11 +3,15 @@
 import hashlib
 import re
 import shutil
+from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ruleengine.store import open_store
+from ruleengine.store.records import Change, Identity, ManualWrite
 from tests.cli.conftest import DAY, Answer, Ask
 
 LATER = "2026-06-30"
@@ -89,6 +93,44 @@ def test_a_plan_remembers_what_a_run_would(ask: Ask, shop: Path) -> None:
         assert (plan["suppressed"], plan["over_budget"]) == (run["suppressed"], run["over_budget"])
     assert run["counts"]["tags"]["Was good"] == 2
     assert run["counts"]["tags"]["Again"] == 1
+
+
+def test_what_was_set_by_hand_and_expires_is_told_so(ask: Ask, shop: Path) -> None:
+    (shop / "manual.rules").write_text('manual tag "Do not contact" expires after 15 days\n')
+    assert ask("run", shop, "--as-of", DAY).code == 0
+    given = Change(
+        customer=1,
+        kind="tag",
+        name="Do not contact",
+        old=None,
+        new="given",
+        since=date.fromisoformat(DAY),
+        rule_hash=None,
+        evidence=None,
+    )
+    write = ManualWrite(
+        customer=1,
+        kind="tag",
+        name="Do not contact",
+        value="given",
+        expires_on=date(2026, 4, 15),
+        changes=(given,),
+        memory=(),
+        report={},
+        reason="asked for it",
+    )
+    identity = Identity(ruleset="shop", entity="customer", key_type="integer")
+    with closing(open_store(shop / ".ruleengine")) as store, store.writer("tests", identity) as writer:
+        writer.set_manual(write)
+
+    kept, gone = (planned(ask, shop, "--as-of", day) for day in ("2026-04-14", "2026-04-15"))
+    answer = ask("plan", shop, "--as-of", "2026-04-15")
+    run = ask("run", shop, "--as-of", "2026-04-15", "--format", "json").json
+
+    assert moves(kept["compared"], "tag", "Do not contact") == set()
+    assert moves(gone["compared"], "tag", "Do not contact") == {("given", None, (1,))}
+    assert gone["compared"]["movement"] == run["movement"]
+    assert re.search(r'1 +- tag "Do not contact" +by hand\n', answer.out)
 
 
 def test_a_plan_writes_nothing(ask: Ask, published: Path, tmp_path: Path) -> None:
