@@ -4,7 +4,7 @@ UV ?= uv
 BIN := .venv/bin
 
 .DEFAULT_GOAL := venv
-.PHONY: venv demo test test-slow test-all lint fmt bench lock clean
+.PHONY: venv demo rules test test-slow test-all lint fmt bench lock clean
 
 venv: .venv/stamp
 
@@ -27,7 +27,11 @@ $(BIN)/pip:
 demo: venv
 	@tests/demo.sh
 
-test: venv
+# The rulesets that are shipped or shown, by their own tests.
+rules: venv
+	$(BIN)/ruleengine test rulesets/grocery --coverage --mutate --fail-under 100
+
+test: venv rules
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: venv

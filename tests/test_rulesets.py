@@ -1,0 +1,18 @@
+"""The rulesets of this repository, by their own tests."""
+
+from pathlib import Path
+
+from ruleengine.verbs.test import test as ask
+
+RULESETS = Path(__file__).parents[1] / "rulesets"
+
+
+def test_the_tests_of_grocery_see_and_notice_everything() -> None:
+    report = ask(RULESETS / "grocery", update=False, coverage=True, mutation=True)
+
+    assert report.good
+    assert report.coverage is not None
+    assert [place.text for place in report.coverage.places if place.unseen] == []
+    assert report.mutation is not None
+    assert [(each.before, each.after) for each in report.mutation.survivors] == []
+    assert report.mutation.changes > 200
