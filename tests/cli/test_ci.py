@@ -20,6 +20,8 @@ EXAMPLE = 'example "money alone makes no VIP"\n    given monetary_90d = 5_000, f
 MISTAKE = ("frequency >= 2", "frequenci >= 2")
 PLACE = "file=rulesets/shop/value.rules,line=4,endLine=4,col=39,endColumn=48,title=unknown-name"
 
+pytestmark = pytest.mark.slow  # every step is a process of its own
+
 
 def block(name: str) -> str:
     found = re.search(rf"^```\w+ {name}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -193,3 +195,4 @@ def test_gitlab_fails_where_rules_are_broken_or_answer_otherwise(repository: Rep
     repository.write("frequency >= 2", "frequency >= 1")
     repository.sh(check)
     assert "money alone makes no VIP" in repository.sh(test, code=1).stdout
+    assert "money alone makes no VIP" in (repository.folder / "rules.xml").read_text("utf-8")
