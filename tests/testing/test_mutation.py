@@ -134,6 +134,8 @@ CASES = [
     'tag "A" when country in ("DE", "FR")\ntag "B" when has tag "A" and visits > 1\n',
     'tag "A" when spend during previous 30 days > 2 * spend_30d\n',
     '标签 "常客" 当 visits >= 5 且 country = "中国"\n',
+    'tag "Away" when recency > 60 until recency < 10 keep for 20 days\n',
+    'tier loyalty "Gold" when spend_12m >= 2_000 keep while spend_12m >= 1_500 otherwise "Member" hold for 6 months\n',
 ]
 
 
@@ -151,8 +153,23 @@ def test_the_missing_examples_can_be_pasted_and_notice(rules: str) -> None:
     assert left.isdisjoint((each.before, each.after) for each in survivors if each.example is not None)
 
 
+def test_how_long_things_last_is_changed() -> None:
+    found = changes('tag "Away" when recency > 60 until recency < 10 keep for 20 days if unknown keep')
+
+    assert {
+        ("until recency < 10", ""),
+        ("recency < 10", "recency <= 10"),
+        ("keep for 20 days", ""),
+        ("keep for 20 days", "keep for 19 days"),
+        ("keep for 20 days", "keep for 21 days"),
+        ("if unknown keep", ""),
+    } <= set(found)
+
+
 def test_pasted_examples_are_in_the_language_of_the_rules() -> None:
-    survivors = asked(CASES[-1] + '示例 "五次" 给定 visits = 5, country = "中国" 期望 标签 "常客"\n').survivors
+    survivors = asked(
+        '标签 "常客" 当 visits >= 5 且 country = "中国"\n示例 "五次" 给定 visits = 5, country = "中国" 期望 标签 "常客"\n'
+    ).survivors
 
     assert survivors
     assert all(text is not None and text.startswith("示例") for text in survivors.values())

@@ -14,6 +14,7 @@ from ruleengine.checking.expressions import (
     Constant,
     EventValue,
     Expression,
+    Last,
     MetricValue,
     OneOf,
     ParameterValue,
@@ -21,7 +22,7 @@ from ruleengine.checking.expressions import (
     Typed,
     walk,
 )
-from ruleengine.checking.ruleset import Before, Column, Events, Ruleset
+from ruleengine.checking.ruleset import Before, Column, Duration, Events, Ruleset
 from ruleengine.interpreter import Cell
 from ruleengine.planning.windows import days_of
 from ruleengine.types import Kind, Type, Value
@@ -48,8 +49,17 @@ class Given:
 class Edges:
     """What is worth giving to a customer, for conditions before and after a change."""
 
-    def __init__(self, ruleset: Ruleset, mutant: Mutant, read: Sequence[Expression], day: date) -> None:
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        mutant: Mutant,
+        read: Sequence[Expression],
+        day: date,
+        history: Iterable[tuple[str, str]],
+    ) -> None:
         self.ruleset = ruleset
+        self._history = sorted(history)
+        """The tags and ladders, by their keys, of which it counts what the customer had."""
         self.day = day
         self._all = {**ruleset.metrics, **{f"\0{name}": it for name, it in mutant.ruleset.metrics.items()}}
         self._owners = mutant.owners
@@ -109,6 +119,29 @@ class Edges:
         for name in self.attributes:
             for value in self._values[name]:
                 yield replace(given, attributes={**given.attributes, name: value})
+        for key in self._history:
+            yield replace(given, history={each: had for each, had in given.history.items() if each != key})
+            for had in self._had(*key):
+                yield replace(given, history={**given.history, key: had})
+
+    def _had(self, kind: str, name: str) -> Iterator[Before]:
+        """What the customer may have had, until the day before or for as long as a clause speaks of."""
+        lengths: list[Duration | None]
+        values: Sequence[str | None]
+        if kind == "tag":
+            tag = self.ruleset.tags.get(name)
+            values, lengths = (None,), [tag.keep_for] if tag is not None else []
+        else:
+            ladder = self.ruleset.ladders[name]
+            values, lengths = ladder.values, [ladder.hold, ladder.grace]
+        days: list[date | None] = [None]
+        for length in lengths:
+            if length is not None:
+                first, _ = days_of(Last(length.count, length.unit), self.day)
+                assert first is not None
+                days += [first - timedelta(near) for near in (0, 1, 2)]
+        for value in values:
+            yield from (Before(value, since) for since in days)
 
     def tables(self, given: Given) -> Iterator[Given]:
         for name in self._sources:

@@ -84,8 +84,9 @@ class Search:
     def _told_apart(self, rule: Rule, mutant: Mutant) -> Example | None:
         last = min(self.tries + MOST_TRIES, MOST_IN_ALL)
         both = (*self._read(self.ruleset, rule), *self._read(mutant.ruleset, _again(mutant.ruleset, rule)))
+        history = reach(self.ruleset, [(rule.kind, rule.name)], Givens()).history
         everywhere = chain.from_iterable(
-            self._given(rule, Edges(self.ruleset, mutant, both, day)) for day in self._days(mutant)
+            self._given(rule, Edges(self.ruleset, mutant, both, day, history)) for day in self._days(mutant)
         )
         for given in everywhere:
             if self.tries >= last:

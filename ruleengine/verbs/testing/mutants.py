@@ -28,7 +28,7 @@ from ruleengine.checking.expressions import (
     children,
     walk,
 )
-from ruleengine.checking.ruleset import Level, Metric, Parameter, Rule, Ruleset, Tag
+from ruleengine.checking.ruleset import Duration, Level, Metric, Parameter, Rule, Ruleset, Tag
 from ruleengine.interpreter.explanation import OPPOSITE
 from ruleengine.source import Span
 from ruleengine.types import BOOLEAN
@@ -179,20 +179,62 @@ def _rule_changes(ruleset: Ruleset, rule: Rule) -> Iterator[tuple[_Change, Rule]
     for name, expression in _conditions(rule):
         for change in _changes(expression, True, within):
             yield change, _with(rule, name, change.expression)
+    yield from _clauses(rule)
     if isinstance(rule, Tag):
-        if rule.unless is not None:
-            yield _left_out(rule.unless, "unless "), replace(rule, unless=None)
         return
     for number, level in enumerate(rule.levels):
         for name, expression in _conditions(level):
             for change in _changes(expression, True, within):
                 changed = _with(level, name, change.expression)
                 yield change, replace(rule, levels=(*rule.levels[:number], changed, *rule.levels[number + 1 :]))
+        if level.keep_while is not None:
+            lapsing = replace(level, keep_while=None)
+            levels = (*rule.levels[:number], lapsing, *rule.levels[number + 1 :])
+            yield _left_out(level.keep_while, "keep while "), replace(rule, levels=levels)
     for number in range(len(rule.levels) - 1):
         one, two = rule.levels[number : number + 2]
         before, after = f'"{one.value}" before "{two.value}"', f'"{two.value}" before "{one.value}"'
         change = _Change("order", one.span, before, after, one.when)
         yield change, replace(rule, levels=(*rule.levels[:number], two, one, *rule.levels[number + 2 :]))
+
+
+def _clauses(rule: Rule) -> Iterator[tuple[_Change, Rule]]:
+    """Clauses left out, and lengths of time that are longer or shorter by one."""
+    if isinstance(rule, Tag):
+        if rule.unless is not None:
+            yield _left_out(rule.unless, "unless "), replace(rule, unless=None)
+        if rule.until is not None:
+            yield _left_out(rule.until, "until "), replace(rule, until=None)
+        for after, keep_for in _lengths(rule.keep_for):
+            yield _clause(rule, "keep for", rule.keep_for, after), replace(rule, keep_for=keep_for)
+        if rule.if_unknown_keep:
+            yield _clause(rule, "if unknown keep", None, None), replace(rule, if_unknown_keep=False)
+        return
+    for after, hold in _lengths(rule.hold):
+        yield _clause(rule, "hold for", rule.hold, after), replace(rule, hold=hold)
+    for after, grace in _lengths(rule.grace):
+        yield _clause(rule, "grace", rule.grace, after), replace(rule, grace=grace)
+
+
+def _lengths(duration: Duration | None) -> Iterator[tuple[str | None, Duration | None]]:
+    if duration is None:
+        return
+    yield None, None
+    for count in (duration.count - 1, duration.count + 1):
+        if count > 0:
+            near = replace(duration, count=count)
+            yield _long(near), near
+
+
+def _long(duration: Duration) -> str:
+    return f"{duration.count} {duration.unit}{'' if duration.count == 1 else 's'}"
+
+
+def _clause(rule: Rule, words: str, duration: Duration | None, after: str | None) -> _Change:
+    """A change of a clause without a condition, told at its rule."""
+    condition = rule.when if isinstance(rule, Tag) else rule.levels[0].when
+    before = f"{words} {_long(duration)}" if duration is not None else words
+    return _Change("clause", rule.span, before, f"{words} {after}" if after is not None else "", condition)
 
 
 _Statement = TypeVar("_Statement", Rule, Level)
