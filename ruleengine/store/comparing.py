@@ -15,6 +15,8 @@ TABLES = (
     *("state", "kept", "memory", "manual", "salts"),
 )
 """Temporary ones, each called `store_…`."""
+TOUCHED = "(SELECT customer FROM store_changed UNION ALL SELECT customer FROM store_moves)"
+"""Who has a change, or came or went."""
 
 
 @dataclass(frozen=True, slots=True)

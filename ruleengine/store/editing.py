@@ -12,13 +12,70 @@ from typing import Any
 
 import duckdb
 
-from ruleengine.store import canonical, memory
-from ruleengine.store.duck import literal
+from ruleengine.store import canonical, documents, ledger, manual, memory, versions
+from ruleengine.store.desk import Desk, header_of
+from ruleengine.store.duck import connect, literal
+from ruleengine.store.files import copy, whole
+from ruleengine.store.ledger import update_run
 from ruleengine.store.names import Names
-from ruleengine.store.records import GIVEN, Change, Counts, Key, Movement, Remembered
+from ruleengine.store.records import (
+    GIVEN,
+    Change,
+    Counts,
+    Json,
+    Key,
+    ManualWrite,
+    Movement,
+    Remembered,
+    Version,
+    VersionKind,
+)
+from ruleengine.store.relations import Shape
+from ruleengine.store.steps import reach
 
 _SHAPES = {"tag": "tags", "tier": "tiers", "class": "classes"}
 _LABELS = {"tier": "level", "class": "value"}
+
+
+def publish(desk: Desk, write: ManualWrite, current: Version, before: bytes, serial: int) -> Version:
+    what: Json = {
+        "kind": write.kind,
+        "name": write.name,
+        "value": write.value,
+        "expires_on": write.expires_on.isoformat() if write.expires_on else None,
+    }
+    run = replace(
+        desk.new_run(header_of(current, None), VersionKind.MANUAL, current.number),
+        counts=counts(current.counts, write.changes),
+        movement=movement(write.changes),
+        report={**write.report, "manual": what},
+    )
+    desk.folder.run(run.id).mkdir(parents=True)
+    was = desk.row(current)
+    if was["has_values"]:
+        copy(desk.folder.values(current.run), desk.folder.values(run.id))
+    names = ledger.names(desk.ledger)
+    base = versions.staged(was["staged"])
+    duck = connect()
+    sql = changes_sql(duck, write.changes, desk.key_type)
+    sealed = desk.seal(run, duck, "store_moves", sql, Shape(base.words, base.ladders))
+    remembering = 0
+    if write.memory or memory.of_version(desk.ledger, desk.folder, current.number):
+        with whole(desk.folder.memory(run.id)) as path:
+            remembering = write_memory(duck, write.customer, write.memory, desk.key_type, path)
+        reach("memory-renamed")
+    staged = replace(sealed, memory=remembering, hands=base.hands)
+
+    def beside() -> None:
+        ledger.add_run(desk.ledger, run, {})
+        desk.note(run, staged)
+        update_run(desk.ledger, run.id, value_columns=was["value_columns"], report=canonical.dump(run.report))
+        if write.changes:
+            content = document(before, write.changes)
+            documents.write_one(desk.ledger, write.customer, content, moves(names, write.changes), serial)
+        manual.add(desk.ledger, [manual.entry(write, staged.number, current.as_of, desk.actor)])
+
+    return desk.commit(desk.publication(run, staged, current, write.reason), serial, beside)
 
 
 def document(before: bytes, changes: Sequence[Change]) -> bytes:

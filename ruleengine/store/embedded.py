@@ -15,6 +15,7 @@ from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.store import archive, documents, ledger, lock, manual, previewing, recalling, state, versions
 from ruleengine.store.comparing import clear, name_tables
+from ruleengine.store.desk import Desk
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
 from ruleengine.store.ledger import Ledger
@@ -368,7 +369,8 @@ class EmbeddedStore:
                 raise unusable(error) from error
             connection = self._ledger.writing(identity)
             try:
-                with EmbeddedWriter(self._folder, self._ledger, connection, identity, actor, self._clock) as writer:
+                desk = Desk(self._folder, self._ledger, connection, identity, actor, self._clock)
+                with EmbeddedWriter(desk) as writer:
                     yield writer
             finally:
                 connection.close()

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import duckdb
 
-from ruleengine.store.records import Key, ManualWrite, Setting
+from ruleengine.store.records import Key, ManualWrite, Setting, Version
+from ruleengine.store.versions import Hand
 
 
 class Entry(NamedTuple):
@@ -87,6 +88,17 @@ def of_customer(ledger: sqlite3.Connection, customer: Key, version: int, as_of: 
     """The latest entry of each name, as it stood in a version."""
     where = "customer = ? AND version <= ? AND as_of <= ?"
     return _latest(ledger, "kind, name", where, [customer, version, as_of.isoformat()])
+
+
+def restated(ledger: sqlite3.Connection, hands: Sequence[Hand], target: Version, number: int) -> list[Entry]:
+    """Entries that say again, from the target's day on and by the names that count then, what is set now."""
+    day = target.as_of.isoformat()
+    return [
+        entry._replace(name=names[0], version=number, as_of=day)
+        for kind, *names in hands
+        for entry in latest(ledger, kind, names)
+        if entry.as_of > day or entry.name != names[0]
+    ]
 
 
 def taken_away(

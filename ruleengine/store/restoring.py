@@ -8,17 +8,76 @@ from pathlib import Path
 
 import duckdb
 
-from ruleengine.store import manual, memory
-from ruleengine.store.comparing import Comparison
-from ruleengine.store.duck import date_literal, literal
-from ruleengine.store.manual import Entry
+from ruleengine.store import changes, dating, ledger, manual, memory, state, versions
+from ruleengine.store.comparing import TOUCHED, Comparison, compare, name_tables
+from ruleengine.store.desk import Desk, header_of
+from ruleengine.store.duck import connect, date_literal, literal
+from ruleengine.store.files import copy, whole
+from ruleengine.store.ledger import transaction, update_run
 from ruleengine.store.names import Names
-from ruleengine.store.records import Counts, Version
-from ruleengine.store.relations import ROW_GROUP, holdings
-from ruleengine.store.versions import StagedFiles
+from ruleengine.store.records import Counts, Version, VersionKind
+from ruleengine.store.relations import ROW_GROUP, Shape, holdings, read, widened
+from ruleengine.store.steps import reach
+from ruleengine.store.versions import Hand, StagedFiles
 
-Hand = tuple[str, ...]
-"""A tag or tier that people may set: the kind, the name, and other names under which it may have been set."""
+
+def rollback(desk: Desk, target: Version, current: Version, reason: str) -> Version:
+    names = ledger.names(desk.ledger)
+    duck = connect()
+    name_tables(duck, names)
+    was = desk.row(target)
+    there = hands(versions.staged(was["staged"]), versions.staged(desk.row(current)["staged"]))
+    back = desk.state(duck, target, names, table="store_new")
+    remembered = memory.of_version(desk.ledger, desk.folder, target.number)
+    overlaid = differ(duck, desk.ledger, there, current.as_of, target, back, remembered, names, desk.key_type)
+    # Rules that look at what is set by hand would not come to the same now.
+    fingerprint = None if overlaid else target.fingerprint
+    run = desk.begin(header_of(target, fingerprint), VersionKind.ROLLBACK, target.number)
+    if overlaid:
+        with whole(desk.folder.overlay(run.id)) as path:
+            write_overlay(duck, path)
+        reach("overlay-renamed")
+        state.fold(duck, "store_overlaid", back, [desk.folder.overlay(run.id)], [], names)
+        back = "store_overlaid"
+    old = desk.state(duck, current, names)
+    comparison = compare(duck, back, old, names)
+    dating.add_redated(duck, back, old, names)
+    if was["has_values"]:
+        copy(desk.folder.values(target.run), desk.folder.values(run.id))
+    shape = Shape.of(names)
+    if was["has_state"] and not overlaid:
+        staged = versions.staged(was["staged"])
+        shape = Shape(staged.words, staged.ladders)
+        copy(desk.folder.state(target.run), desk.folder.state(run.id))
+    else:
+        with whole(desk.folder.state(run.id)) as path:
+            state.write(duck, back, path)
+    reach("state-renamed")
+    if remembering := remember(duck, remembered, desk.key_type):
+        with whole(desk.folder.memory(run.id)) as path:
+            memory.write(duck, "store_memory", path)
+    with transaction(desk.ledger):
+        update_run(desk.ledger, run.id, value_columns=was["value_columns"])
+    size = counts(comparison, current.counts, target.counts, there)
+    staged_run = replace(run, counts=size, movement=comparison.movement)
+    relation = widened(read(desk.folder.state(run.id)), shape, Shape.of(names))
+    duck.execute(
+        f"CREATE OR REPLACE TEMP TABLE store_state AS SELECT * FROM {relation} "
+        f"WHERE customer IN (SELECT customer FROM store_moves)"
+    )
+    restored = changes.of_rollback(holdings("store_state", names))
+    desk.finish_staging(
+        staged_run,
+        duck,
+        names,
+        restored,
+        shape,
+        customers=TOUCHED,
+        memory=remembering,
+        overlay=overlaid,
+        hands=there,
+    )
+    return desk.publish(run.id, reason)
 
 
 def hands(target: StagedFiles, current: StagedFiles) -> tuple[Hand, ...]:
@@ -34,7 +93,7 @@ def hands(target: StagedFiles, current: StagedFiles) -> tuple[Hand, ...]:
 
 def differ(
     duck: duckdb.DuckDBPyConnection,
-    ledger: sqlite3.Connection,
+    log: sqlite3.Connection,
     there: tuple[Hand, ...],
     now: date,
     target: Version,
@@ -48,11 +107,17 @@ def differ(
 
     Where a level is not set by hand any more, the one that was computed counts again."""
     found = {(kind, rest[0]): name for kind, *rest in there if (name := names.find(kind, rest[0])) is not None}
+    if not found:
+        none = (
+            f"NULL::{key_type} AS customer, 0 AS id, 0 AS old, 0 AS new, NULL::DATE AS old_since, NULL::DATE AS since"
+        )
+        duck.execute(f"CREATE OR REPLACE TEMP TABLE store_overlay AS SELECT {none} WHERE false")
+        return 0
     rows = [
         (entry.customer, found[kind, rest[0]].id, entry.value)
         for kind, *rest in there
         if (kind, rest[0]) in found
-        for entry in manual.latest(ledger, kind, rest)
+        for entry in manual.latest(log, kind, rest)
         if entry.counts_on(now)
     ]
     customers, ids, values = zip(*rows, strict=True) if rows else ((), (), ())
@@ -135,14 +200,3 @@ def counts(comparison: Comparison, current: Counts, target: Counts, there: tuple
     }
     found = comparison.counts(current, [*target.tags, *beside], ladders)
     return replace(found, tags={name: size for name, size in found.tags.items() if size or name in target.tags})
-
-
-def restated(ledger: sqlite3.Connection, there: tuple[Hand, ...], target: Version, number: int) -> list[Entry]:
-    """Entries that say again, from the target's day on and by the names that count then, what is set now."""
-    day = target.as_of.isoformat()
-    return [
-        entry._replace(name=names[0], version=number, as_of=day)
-        for kind, *names in there
-        for entry in manual.latest(ledger, kind, names)
-        if entry.as_of > day or entry.name != names[0]
-    ]

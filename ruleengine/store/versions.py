@@ -25,6 +25,10 @@ LANGUAGE = 1
 """Of the rules whose answers are kept."""
 
 
+Hand = tuple[str, ...]
+"""A tag or tier that people may set: the kind, the name, and other names under which it may have been set."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedFiles:
     """What the ledger knows of a staged run's files."""
@@ -39,8 +43,7 @@ class StagedFiles:
     """Rows of its memory file; without any there is no such file."""
     overlay: int = 0
     """Rows of a rollback's overlay file, likewise."""
-    hands: tuple[tuple[str, ...], ...] = ()
-    """The tags and tiers that people may set: the kind, the name, and other names under which it may have been set."""
+    hands: tuple[Hand, ...] = ()
 
 
 def staged_text(files: StagedFiles) -> str:

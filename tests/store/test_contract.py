@@ -479,6 +479,19 @@ def test_a_rollback_brings_back_a_version_with_its_dates(store: Store, tmp_path:
     assert store.line() == (5, 4, 1)
 
 
+def test_a_rollback_brings_back_since_when_even_of_what_is_held_now(store: Store) -> None:
+    publish(store, "2026-01-01", {1: held("VIP")})
+    publish(store, "2026-02-01", {1: held()})
+    publish(store, "2026-03-01", {1: held("VIP")})
+
+    with store.writer("tester", IDENTITY) as writer:
+        version = writer.rollback(1, "wrong")
+
+    assert document(store, 1)["tags"] == [{"name": "VIP", "since": "2026-01-01"}]
+    assert version.movement.rows == 0
+    assert store.members("tag", "VIP").customers == (1,)
+
+
 def test_a_rollback_can_be_rolled_back(store: Store) -> None:
     publish(store, "2026-01-01", FIRST)
     publish(store, "2026-02-01", SECOND)

@@ -1,0 +1,261 @@
+"""What everything that makes a version has at hand, and the way of a run from its beginning to its commit."""
+
+import contextlib
+import secrets
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from ruleengine.diagnostics import codes
+from ruleengine.store import canonical, changes, ledger, manual, publishing, staging, state, sweeping, versions
+from ruleengine.store.comparing import name_tables
+from ruleengine.store.duck import connect
+from ruleengine.store.files import Folder
+from ruleengine.store.ledger import Ledger, text_of, transaction, update_run
+from ruleengine.store.names import Names
+from ruleengine.store.publishing import SERIAL_STEP, Publication
+from ruleengine.store.records import Identity, Json, Run, RunHeader, RunState, Version, VersionKind
+from ruleengine.store.refusals import RefusedError
+from ruleengine.store.relations import Shape, read
+from ruleengine.store.steps import reach
+
+
+class Desk:
+    """Who writes into which store. It is there while the lock is held."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        reader: Ledger,
+        connection: sqlite3.Connection,
+        identity: Identity,
+        actor: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self.folder = folder
+        self._versions = reader
+        self.ledger = connection
+        self.identity = identity
+        self.actor = actor
+        self._clock = clock
+        self.begun: dict[str, Run] = {}
+        """Runs that are neither published, held nor failed yet."""
+
+    # -- runs --------------------------------------------------------------------------------------------
+
+    def begin(self, header: RunHeader, kind: VersionKind, base: int | None) -> Run:
+        run = self.new_run(header, kind, base)
+        with transaction(self.ledger):
+            ledger.add_run(self.ledger, run, header.texts)
+        self.begun[run.id] = run
+        self.folder.run(run.id).mkdir(parents=True)
+        reach("run-begun")
+        return run
+
+    def new_run(self, header: RunHeader, kind: VersionKind, base: int | None) -> Run:
+        started = self.now()
+        return Run(
+            id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            kind=kind,
+            state=RunState.RUNNING,
+            actor=self.actor,
+            started_at=started,
+            finished_at=None,
+            header=replace(header, texts={}),
+            base=base,
+            detached=False,
+            counts=None,
+            movement=None,
+            report=None,
+            version=None,
+            reasons=(),
+        )
+
+    def finish(self, run_id: str, to: RunState, *, reasons: Sequence[str] = (), **fields: Json) -> Run:
+        if "report" in fields:
+            fields["report"] = canonical.dump(fields["report"])
+        with transaction(self.ledger):
+            update_run(
+                self.ledger,
+                run_id,
+                state=to,
+                finished_at=text_of(self.now()),
+                reasons=canonical.dump(list(reasons)),
+                **fields,
+            )
+        self.begun.pop(run_id, None)
+        if to is not RunState.HELD:
+            self.folder.remove_run(run_id)
+        return versions.run(dict(ledger.run_row(self.ledger, run_id)))
+
+    # -- staging -----------------------------------------------------------------------------------------
+
+    def finish_staging(
+        self,
+        run: Run,
+        duck: duckdb.DuckDBPyConnection,
+        names: Names,
+        changes_sql: str,
+        shape: Shape,
+        *,
+        customers: str = "store_changed",
+        memory: int,
+        overlay: int = 0,
+        hands: tuple[versions.Hand, ...],
+    ) -> None:
+        """Write who came and went, new salts and the changes, and note in the ledger that the run is staged."""
+        if run.base is not None:
+            staging.write_arrivals(duck, self.folder.arrivals(run.id))
+        sealed = self.seal(run, duck, customers, changes_sql, shape)
+        with transaction(self.ledger):
+            ledger.add_names(self.ledger, names)
+            self.note(run, replace(sealed, memory=memory, overlay=overlay, hands=hands))
+        reach("staged")
+
+    def note(self, run: Run, staged: versions.StagedFiles) -> None:
+        """Write into the ledger what is known of a run once it is staged."""
+        update_run(
+            self.ledger,
+            run.id,
+            base=run.base,
+            detached=int(run.detached),
+            counts=run.counts and canonical.dump(asdict(run.counts)),
+            movement=run.movement and canonical.dump(asdict(run.movement)),
+            staged=versions.staged_text(staged),
+        )
+
+    def seal(
+        self, run: Run, duck: duckdb.DuckDBPyConnection, customers: str, changes_sql: str, shape: Shape
+    ) -> versions.StagedFiles:
+        """Write new salts, and changes with the leaves of the version that would come next."""
+        number = 1 + (ledger.latest_number(self.ledger) or 0)
+        path = self.folder.changes(run.id)
+        staging.write_salts(duck, customers, self._salt_pieces(), self.folder.run_salts(run.id))
+        staging.write_changes(duck, changes_sql, path, number)
+        leaves, root = changes.root(duck, path)
+        return versions.StagedFiles(number=number, leaves=leaves, root=root, words=shape.words, ladders=shape.ladders)
+
+    def _salt_pieces(self) -> list[Path]:
+        rows = self.ledger.execute("SELECT path FROM salt_pieces ORDER BY path")
+        return [self.folder.root / path for (path,) in rows]
+
+    # -- publishing --------------------------------------------------------------------------------------
+
+    def publish(self, run_id: str, reason: str | None) -> Version:
+        row = ledger.run_row(self.ledger, run_id)
+        run = versions.run(dict(row))
+        current = self.current()
+        self._refuse_superseded(run, current)
+        number = 1 + (ledger.latest_number(self.ledger) or 0)
+        staged = versions.staged(row["staged"])
+        names = ledger.names(self.ledger)
+        duck = connect()
+        name_tables(duck, names)
+        if staged.number != number:
+            # Another version came between: the leaves are made again for the number that this one gets.
+            path = self.folder.changes(run.id)
+            shape = Shape(staged.words, staged.ladders)
+            sealed = self.seal(run, duck, read(path), changes.again(path), shape)
+            staged = replace(staged, number=number, leaves=sealed.leaves, root=sealed.root)
+            with transaction(self.ledger):
+                update_run(self.ledger, run.id, staged=versions.staged_text(staged))
+        publication = self.publication(run, staged, current, reason)
+        serial = None
+        entries: list[manual.Entry] = []
+        if not run.detached:
+            pointer = ledger.pointer(self.ledger)
+            serial = SERIAL_STEP + (pointer["serial"] if pointer else 0)
+            entries = self._settle(duck, run, staged)
+            publishing.serve(self.ledger, self.folder, duck, publication, names, serial)
+        made = self.commit(publication, serial, lambda: manual.add(self.ledger, entries))
+        self.begun.pop(run_id, None)
+        with contextlib.suppress(sqlite3.Error, duckdb.Error, OSError):
+            # It is published; what cannot be tidied now will be by the next writer.
+            self.sweep()
+        reach("swept")
+        return made
+
+    def _settle(self, duck: duckdb.DuckDBPyConnection, run: Run, staged: versions.StagedFiles) -> list[manual.Entry]:
+        """What a version adds to the log of what is set by hand."""
+        if run.kind is VersionKind.ROLLBACK:
+            assert run.base is not None
+            return manual.restated(self.ledger, staged.hands, self.version(run.base), staged.number)
+        known = read(self.folder.state(run.id))
+        return manual.taken_away(self.ledger, duck, known, staged.number, run.header.as_of, self.actor)
+
+    def publication(
+        self, run: Run, staged: versions.StagedFiles, current: Version | None, reason: str | None
+    ) -> Publication:
+        return Publication(
+            run=run, staged=staged, current=current, reason=reason, actor=self.actor, identity=self.identity
+        )
+
+    def commit(self, publication: Publication, serial: int | None, beside: Callable[[], None]) -> Version:
+        reach("before-commit")
+        number = publication.staged.number
+        previous = self.version(number - 1) if number > 1 else None
+        made = publishing.commit(self.ledger, self.folder, publication, serial, previous, self.now(), beside)
+        reach("committed")
+        return made
+
+    def _refuse_superseded(self, run: Run, current: Version | None) -> None:
+        if run.kind is VersionKind.ROLLBACK:
+            return
+        holds = current.number if current else None
+        if run.detached:
+            holds = ledger.in_force(self.ledger, run.header.as_of.isoformat())
+        if run.base != holds:
+            if run.base is None:
+                raise RefusedError(codes.run_compared_with_nothing(None, run=run.id))
+            raise RefusedError(codes.run_superseded(None, run=run.id, base=run.base))
+
+    def sweep(self) -> None:
+        sweeping.sweep(self.ledger, self.folder, self._clock(), alive=self.begun)
+
+    # -- small things ------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def version(self, number: int) -> Version:
+        return self._versions.version(self.ledger, number)
+
+    def current(self) -> Version | None:
+        row = ledger.pointer(self.ledger)
+        return self.version(row["version"]) if row else None
+
+    def state(
+        self, duck: duckdb.DuckDBPyConnection, version: Version | None, names: Names, table: str = "store_folded"
+    ) -> str:
+        number = version.number if version else None
+        return state.of_version(duck, self.ledger, self.folder, number, names, key_type=self.key_type, table=table)
+
+    @property
+    def key_type(self) -> str:
+        return "BIGINT" if self.identity.has_integer_keys else "VARCHAR"
+
+    def row(self, version: Version) -> sqlite3.Row:
+        """What the ledger knows of a version's files."""
+        return self.ledger.execute(  # type: ignore[no-any-return]
+            "SELECT v.has_state, v.has_values, r.value_columns, r.staged FROM versions v "
+            "JOIN runs r ON r.id = v.run WHERE v.number = ?",
+            (version.number,),
+        ).fetchone()
+
+
+def header_of(version: Version, fingerprint: str | None) -> RunHeader:
+    """Of a version with the answers of another."""
+    return RunHeader(
+        as_of=version.as_of,
+        ruleset_hash=version.ruleset_hash,
+        texts={},
+        parameters=version.parameters,
+        fingerprint=fingerprint,
+        engine=version.engine,
+        git_commit=version.git_commit,
+        git_author=version.git_author,
+    )
