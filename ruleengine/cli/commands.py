@@ -374,6 +374,48 @@ def export(ruleset: Path, number: int | None, run: str | None, output: Path, pro
 
 
 @program.command()
+@arguments.words("CUSTOMER NAME")
+@click.option("--level", metavar="TEXT", help="Of a tier that people may set.")
+@click.option("--expires", type=arguments.Day(), metavar="DATE", help="The first day without it.")
+@arguments.reason
+@arguments.actor
+@arguments.profile
+@arguments.report_format
+def tag(
+    words: tuple[str, ...],
+    level: str | None,
+    expires: date | None,
+    reason: str,
+    actor: str | None,
+    profile: str,
+    form: str,
+) -> None:
+    """Set a manual tag, or the level of a tier, for a customer."""
+    from ruleengine.cli import customers as shown
+    from ruleengine.verbs import by_hand
+
+    path, customer, name = arguments.split(words, "CUSTOMER", "NAME")
+    report = by_hand.tag(path, profile, customer, name, level=level, expires=expires, reason=reason, actor=actor)
+    _tell(form, report, lambda screen: shown.set_by_hand(report, screen))
+
+
+@program.command()
+@arguments.words("CUSTOMER NAME")
+@arguments.reason
+@arguments.actor
+@arguments.profile
+@arguments.report_format
+def untag(words: tuple[str, ...], reason: str, actor: str | None, profile: str, form: str) -> None:
+    """Take away what was set by hand for a customer."""
+    from ruleengine.cli import customers as shown
+    from ruleengine.verbs import by_hand
+
+    path, customer, name = arguments.split(words, "CUSTOMER", "NAME")
+    report = by_hand.untag(path, profile, customer, name, reason=reason, actor=actor)
+    _tell(form, report, lambda screen: shown.set_by_hand(report, screen))
+
+
+@program.command()
 @arguments.words("RUN")
 @arguments.reason
 @arguments.actor

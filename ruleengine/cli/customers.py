@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from ruleengine.cli.terminal import Terminal, columns, plain
 from ruleengine.cli.versions import given, moved
-from ruleengine.store.records import GIVEN, Change
-from ruleengine.verbs.explain import Condition, Explanation, Line, RuleExplanation, said
+from ruleengine.store.records import GIVEN, Change, Setting
+from ruleengine.verbs.by_hand import ByHandReport
+from ruleengine.verbs.explain import Condition, Explanation, Line, RuleExplanation, TagMemory, TierMemory, said
 from ruleengine.verbs.history import History
 
 
@@ -35,6 +36,15 @@ def _change(change: Change, terminal: Terminal) -> str:
     return moved(change.kind, change.name, change.old, change.new, terminal)
 
 
+def set_by_hand(report: ByHandReport, terminal: Terminal) -> Iterator[str]:
+    facts = (f"published version {report.version}", f"as of {report.as_of}")
+    yield f"{terminal.yes} {terminal.dot.join(facts)}"
+    if report.setting is not None:
+        yield f"  {_by_hand(report.setting)}"
+    for change in report.changes:
+        yield f"  {_change(change, terminal)}"
+
+
 def explanation(report: Explanation, terminal: Terminal) -> Iterator[str]:
     yield terminal.dot.join(
         (
@@ -61,12 +71,15 @@ def rule_explanation(rule: RuleExplanation, terminal: Terminal) -> Iterator[str]
         yield f"{terminal.no} {rule.kind} {plain(rule.name)}  none"
     else:
         yield f'{terminal.yes} {rule.kind} {plain(rule.name)}  "{plain(rule.value)}"{since}'
+    for line in _remembered(rule):
+        yield f"    {terminal.dash} {line}"
     rows: list[tuple[str, str]] = []
     if rule.when:
         rows += _conditions(rule.when, terminal, 1)
-    if rule.unless:
-        rows.append(("  unless", ""))
-        rows += _conditions(rule.unless, terminal, 2)
+    for word, condition in (("unless", rule.unless), ("until", rule.until)):
+        if condition:
+            rows.append((f"  {word}", ""))
+            rows += _conditions(condition, terminal, 2)
     decided = False
     for line in rule.lines:
         rows += _line(line, terminal, decided)
@@ -81,12 +94,55 @@ def rule_explanation(rule: RuleExplanation, terminal: Terminal) -> Iterator[str]
         yield f"  nearest: {ways}"
 
 
+def _remembered(rule: RuleExplanation) -> Iterator[str]:
+    """What the answer has beside the conditions: from before, by others, or by hand."""
+    if rule.by_hand is not None:
+        yield _by_hand(rule.by_hand)
+    match rule.memory:
+        case TagMemory() as memory:
+            if memory.suppressed_by:
+                yield "suppressed: has " + ", ".join(f'tag "{plain(name)}"' for name in memory.suppressed_by)
+            if memory.beyond_limit:
+                yield "beyond its limit"
+            if rule.value == GIVEN and rule.when is not None and rule.when.answer is not True:
+                kept = f"kept: its condition held on {memory.last_match}"
+                yield kept + (f", which keeps it to {memory.kept_to}" if memory.kept_to else "")
+        case TierMemory() as memory:
+            if rule.by_hand is not None:
+                level = f'"{plain(memory.level)}"' if memory.level is not None else "no level"
+                yield f"without that: {level}"
+            if memory.below_since is not None:
+                ways = "; ".join(_short(step) for step in memory.short_of)
+                ends = f"held until {memory.held_until}" if memory.held_until else "never falls"
+                yield f'{ends}; {ways} for "{plain(memory.level or "")}"'
+        case None:
+            pass
+
+
+def _by_hand(setting: Setting) -> str:
+    level = f' "{plain(setting.value)}"' if setting.kind == "tier" else ""
+    ends = f", to the day before {setting.expires_on}" if setting.expires_on else ""
+    why = f": {plain(setting.reason)}" if setting.reason else ""
+    return f"set by hand{level} by {plain(setting.actor)}, since {setting.as_of}{ends}{why}"
+
+
+def _short(step: Condition) -> str:
+    """`1,250.00 short of monetary_12m >= 20_000`."""
+    text = plain(step.text)
+    if step.distance is None:
+        return f"not {text}"
+    return f"{distance(step)} of {text}" if step.distance.unit == "number" else f"{distance(step)} for {text}"
+
+
 def _line(line: Line, terminal: Terminal, decided: bool) -> list[tuple[str, str]]:
     if decided:
         # A line above has spoken; this one is not asked any more.
         return [(f'  {terminal.faint(chr(0xB7) if terminal.unicode else ".")} "{plain(line.value)}"', "")]
     mark = _mark(line.condition, terminal)
-    return [(f'  {mark} "{plain(line.value)}"', ""), *_conditions(line.condition, terminal, 2)]
+    rows = [(f'  {mark} "{plain(line.value)}"', ""), *_conditions(line.condition, terminal, 2)]
+    if line.keep_while is not None:
+        rows += [("    keep while", ""), *_conditions(line.keep_while, terminal, 3)]
+    return rows
 
 
 def _mark(condition: Condition, terminal: Terminal) -> str:

@@ -78,6 +78,8 @@ class Facts:
     """Given metric instances, which replace the computed ones everywhere."""
     memory: Recollection = field(default_factory=Recollection)
     """What earlier versions say of the customer."""
+    budgets: frozenset[str] | None = None
+    """Tags whose `limit` reaches the customer; None: limits are ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +230,8 @@ class Evaluation:
             last_match=self.memory.tags.get(tag.name),
             day=self.as_of,
         )
-        return decision.given
+        beyond = tag.limit is not None and self.facts.budgets is not None and tag.name not in self.facts.budgets
+        return False if beyond and decision.given is True else decision.given
 
     def _ladder(self, ladder: Ladder) -> str | None:
         if ladder.kind == "class":

@@ -23,6 +23,7 @@ from ruleengine.checking.expressions import (
 from ruleengine.checking.ruleset import Ladder, Rule, Ruleset, Tag
 from ruleengine.interpreter.arithmetic import WIDE, Number, Truth, absolute, ceiling, double, floor
 from ruleengine.interpreter.evaluation import Evaluation, Facts, NeedsPopulation, Overrides, overflow_of
+from ruleengine.interpreter.memory import TagDecision, TierDecision
 from ruleengine.types import BOOLEAN, Kind, Value
 
 OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
@@ -71,9 +72,11 @@ class Trace:
 class TagTrace:
     rule: Tag
     answer: Truth
-    """The tag is given if TRUE."""
+    """The tag is given if TRUE, and its budget reaches so far."""
     when: Trace
     unless: Trace | None
+    until: Trace | None
+    decision: TagDecision
     because: tuple[Value, ...]
     """The values for the holes in the tag's reason."""
 
@@ -84,8 +87,15 @@ class LadderTrace:
     answer: str | None
     lines: tuple[Trace, ...]
     """The condition of every level, in the order written."""
+    keeping: tuple[Trace | None, ...]
+    """What `keep while` says of each."""
     decided_by: int | None
-    """The line that gave the value, or that was unknown and so blocked it; None: no line did."""
+    """The line that gave the value, or that was unknown and so blocked it; of a tier that of the level that is earned;
+    None: no line did."""
+    decision: TierDecision | None
+    """Of a tier."""
+    short_of: tuple[Trace, ...]
+    """Of who has earned less than the level he holds: the fewest conditions that would have to change to earn it."""
 
 
 def explain(
@@ -121,6 +131,8 @@ def _explain_tag(tag: Tag, evaluation: Evaluation) -> TagTrace:
         answer=evaluation.tags[tag.name],
         when=tracer.trace(tag.when, True),
         unless=tracer.trace(tag.unless, False) if tag.unless else None,
+        until=tracer.trace(tag.until, False) if tag.until else None,
+        decision=evaluation.decisions[tag.name],
         because=tuple(map(evaluation.value, tag.because.values)) if tag.because else (),
     )
 
@@ -128,12 +140,26 @@ def _explain_tag(tag: Tag, evaluation: Evaluation) -> TagTrace:
 def _explain_ladder(ladder: Ladder, evaluation: Evaluation) -> LadderTrace:
     tracer = _Tracer(evaluation)
     lines = tuple(tracer.trace(level.when, True) for level in ladder.levels)
-    stops = (True, None) if ladder.kind == "class" else (True,)
+    keeping = tuple(tracer.trace(level.keep_while, True) if level.keep_while else None for level in ladder.levels)
+    decision = evaluation.standings.get(ladder.name)
+    named = [level.value for level in ladder.levels]
+    short_of: tuple[Trace, ...] = ()
+    if decision is None:
+        decided_by = next((number for number, line in enumerate(lines) if line.answer in (True, None)), None)
+    else:
+        decided_by = named.index(decision.earned) if decision.earned in named else None
+        if decision.now.below is not None and decision.now.level in named:
+            held = named.index(decision.now.level)
+            ways = [shortest_way(trace) for trace in (lines[held], keeping[held]) if trace is not None]
+            short_of = min(ways, key=len)
     return LadderTrace(
         rule=ladder,
         answer=evaluation.ladders[ladder.name],
         lines=lines,
-        decided_by=next((i for i, line in enumerate(lines) if line.answer in stops), None),
+        keeping=keeping,
+        decided_by=decided_by,
+        decision=decision,
+        short_of=short_of,
     )
 
 

@@ -7,7 +7,7 @@ from typing import assert_never, cast
 
 from ruleengine.checking.expressions import HadTag, Past
 from ruleengine.checking.rules import asks_history
-from ruleengine.checking.ruleset import Before, Ladder, Level, Ruleset, Tag
+from ruleengine.checking.ruleset import Before, Duration, Ladder, Level, Ruleset, Tag
 from ruleengine.interpreter.arithmetic import Truth, conjunction, disjunction, negation
 from ruleengine.planning import memory as planned
 from ruleengine.planning.memory import ManualMemory, TagMemory, TierMemory
@@ -107,8 +107,8 @@ class TierDecision:
     earned: str | None
     now: Standing
     falls_on: date | None
-    """Of who has earned less than he holds: the first day on which a run would let him fall, if nothing changes; None
-    where nobody falls."""
+    """Of who has earned less than he holds: the first day to come on which a run would let him fall, if nothing
+    changes; None where nobody falls."""
 
 
 def decide_tier(
@@ -136,23 +136,29 @@ def decide_tier(
         now = Standing(level=values[earned], reached=reached if values[earned] is not None else None, below=None)
         return TierDecision(before=before, earned=values[earned], now=now, falls_on=None)
     below = before.below or day
-    falls_on = None
-    if tier.fall != "never":
-        assert before.reached is not None
-        ends = max(later(before.reached, tier.hold), later(below, tier.grace))
-        falls_on = next_review(tier.review, anniversary_of, ends)
-        if ends <= last_review(tier.review, anniversary_of, day):
-            place = earned if tier.fall is None else place + 1
-            now = Standing(
-                level=values[place],
-                reached=day if values[place] is not None else None,
-                below=day if earned > place else None,
-            )
-            return TierDecision(before=before, earned=values[earned], now=now, falls_on=falls_on)
     now = Standing(level=held, reached=before.reached, below=below)
+    if tier.fall != "never" and _ends(tier, now) <= last_review(tier.review, anniversary_of, day):
+        place = earned if tier.fall is None else place + 1
+        level = values[place]
+        now = Standing(
+            level=level,
+            reached=day if level is not None else None,
+            below=day if earned > place else None,
+        )
+    falls_on = None
+    if tier.fall != "never" and now.below is not None:
+        falls_on = next_review(tier.review, anniversary_of, max(_ends(tier, now), later(day, _A_DAY)))
     return TierDecision(before=before, earned=values[earned], now=now, falls_on=falls_on)
 
 
+def _ends(tier: Ladder, standing: Standing) -> date:
+    """When hold and grace of somebody who has earned less are over."""
+    assert standing.reached is not None
+    assert standing.below is not None
+    return max(later(standing.reached, tier.hold), later(standing.below, tier.grace))
+
+
+_A_DAY = Duration(1, "day")
 NOWHERE = Standing(level=None, reached=None, below=None)
 
 

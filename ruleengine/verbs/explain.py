@@ -2,9 +2,9 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -21,14 +21,15 @@ from ruleengine.checking.expressions import (
     Not,
     ParameterValue,
 )
-from ruleengine.checking.ruleset import Because, Ladder, Rule, Ruleset, Tag
+from ruleengine.checking.ruleset import Because, ManualTag, Rule, Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.interpreter import Facts, LadderTrace, TagTrace, Trace, shortest_way
 from ruleengine.interpreter import explain as trace
+from ruleengine.interpreter.memory import from_values
 from ruleengine.schema import Manifest
 from ruleengine.source import Source
-from ruleengine.store.records import GIVEN, Key, Kind, StoredValues, Version
+from ruleengine.store.records import GIVEN, Key, Kind, Setting, StoredValues, Version
 from ruleengine.store.refusals import NotKeptError
 from ruleengine.store.store import Store
 from ruleengine.types import Value
@@ -80,6 +81,38 @@ class Line:
     value: str
     decides: bool
     condition: Condition
+    keep_while: Condition | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagMemory:
+    """What a tag's answer has beside its conditions."""
+
+    held: bool
+    """The version before gave it."""
+    last_match: date | None
+    """Of who held it: the as-of of the last version in which its condition held."""
+    kept_to: date | None
+    """By `keep for`: the last day."""
+    suppressed_by: tuple[str, ...]
+    """Tags that the customer has, and for which alone he is not given this one."""
+    beyond_limit: bool
+    """Only the tag's budget keeps it from him."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierMemory:
+    """Where a customer stands on a tier, a level set by hand left aside."""
+
+    level: str | None
+    reached: date | None
+    earned: str | None
+    below_since: date | None
+    """The as-of from which less has been earned than is held."""
+    held_until: date | None
+    """Of who has earned less: the day before he would fall, if nothing changes."""
+    short_of: tuple[Condition, ...]
+    """The fewest conditions that would have to change for the level to be earned again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +126,11 @@ class RuleExplanation:
     """The reason of a tag that is given, its holes filled."""
     when: Condition | None
     unless: Condition | None
+    until: Condition | None
+    memory: TagMemory | TierMemory | None
+    """Of rules that remember, or that others can suppress."""
+    by_hand: Setting | None
+    """Of a tag, or the level of a tier, that somebody set."""
     lines: tuple[Line, ...]
     otherwise: str | None
     nearest: tuple[Condition, ...]
@@ -118,7 +156,7 @@ def explain(path: Path, profile: str, customer: str, name: str | None = None, nu
         if answer.document is None:
             raise NotThereError(codes.customer_unknown(None, customer=customer, version=answer.version))
         version = store.version(answer.version)
-        ruleset = _ruleset_of(manifest, store, version)
+        ruleset = ruleset_of(manifest, store, version)
         current = store.current()
         return Explanation(
             ruleset=manifest.name,
@@ -132,15 +170,29 @@ def explain(path: Path, profile: str, customer: str, name: str | None = None, nu
 
 
 def explained_in(
-    store: Store, ruleset: Ruleset, version: Version, key: Key, rules: Iterable[Rule]
+    store: Store, ruleset: Ruleset, version: Version, key: Key, rules: Iterable[Rule | ManualTag]
 ) -> tuple[RuleExplanation, ...]:
     """Rules of a version's ruleset for a customer who is in it; NotKeptError where his values are no longer kept."""
     values = store.values(key, version.number)
     if values is None:
         raise NotKeptError(codes.values_not_kept(None, version=version.number))
     document = json.loads(store.customer(key, version.number).document or b"{}")
-    facts = _facts(ruleset, values)
-    return tuple(explained(trace(ruleset, facts, version.as_of, (rule.kind, rule.name)), document) for rule in rules)
+    settings = store.manual(key, version.number)
+    budgets = frozenset(tag["name"] for tag in document["tags"])
+    facts = replace(facts_of(ruleset, values, version.as_of, settings), budgets=budgets)
+    made = []
+    for rule in rules:
+        by_hand = _setting(rule, settings)
+        if isinstance(rule, ManualTag):
+            made.append(_set_by_hand(rule, document, by_hand))
+        else:
+            made.append(explained(trace(ruleset, facts, version.as_of, (rule.kind, rule.name)), document, by_hand))
+    return tuple(made)
+
+
+def _setting(rule: Rule | ManualTag, settings: Sequence[Setting]) -> Setting | None:
+    names = (rule.name, *rule.formerly) if isinstance(rule, ManualTag) else (rule.name,)
+    return next((each for each in settings if each.kind == rule.kind and each.name in names), None)
 
 
 def explained_now(
@@ -156,17 +208,28 @@ def explained_now(
         "tiers": {name: {"level": value}} if held and kind == "tier" else {},
         "classes": {name: {"value": value}} if held and kind == "class" else {},
     }
-    return explained(trace(ruleset, _facts(ruleset, values), as_of, (kind, name)), document)
+    return explained(trace(ruleset, facts_of(ruleset, values, as_of), as_of, (kind, name)), document)
 
 
-def _facts(ruleset: Ruleset, values: StoredValues) -> Facts:
+def facts_of(ruleset: Ruleset, values: StoredValues, as_of: date, settings: Sequence[Setting] | None = None) -> Facts:
+    """What is known of a customer from the values that a run kept; what is set by hand can have changed since."""
+    memory = from_values(ruleset, as_of, values)
+    if settings is not None:
+        memory = replace(
+            memory,
+            manual_tags=frozenset(
+                tag.name for tag in ruleset.manual_tags.values() if _setting(tag, settings) is not None
+            ),
+            manual_tiers={each.name: each.value for each in settings if each.kind == "tier"},
+        )
     return Facts(
-        attributes={name: value for name, value in values.items() if name not in ruleset.metrics},
+        attributes={name: value for name, value in values.items() if ruleset.attribute(name) is not None},
         metrics={name: value for name, value in values.items() if name in ruleset.metrics},
+        memory=memory,
     )
 
 
-def _ruleset_of(manifest: Manifest, store: Store, version: Version) -> Ruleset:
+def ruleset_of(manifest: Manifest, store: Store, version: Version) -> Ruleset:
     """The ruleset that a version was computed with."""
     computed = published.computed(store, version)
     texts = store.ruleset_texts(computed.ruleset_hash) or {}
@@ -179,14 +242,15 @@ def _ruleset_of(manifest: Manifest, store: Store, version: Version) -> Ruleset:
     return checked.ruleset
 
 
-def _asked_for(ruleset: Ruleset, name: str | None, version: int) -> Iterator[Rule]:
-    rules: list[Rule] = [*ruleset.tags.values(), *ruleset.ladders.values()]
+def _asked_for(ruleset: Ruleset, name: str | None, version: int) -> Iterator[Rule | ManualTag]:
+    rules: list[Rule | ManualTag]
+    rules = [*ruleset.tags.values(), *ruleset.manual_tags.values(), *ruleset.ladders.values()]
     if name is None:
-        yield from (rule for rule in rules if not rule.draft)
+        yield from (rule for rule in rules if not _is_draft(rule))
         return
     found = [rule for rule in rules if rule.name == name]
     if not found:
-        known = [rule.name for rule in rules if not rule.draft]
+        known = [rule.name for rule in rules if not _is_draft(rule)]
         near = difflib.get_close_matches(name, known, n=1)
         raise NotThereError(
             codes.rule_unknown(
@@ -197,52 +261,118 @@ def _asked_for(ruleset: Ruleset, name: str | None, version: int) -> Iterator[Rul
                 known=", ".join(known) or None,
             )
         )
-    if all(rule.draft for rule in found):
+    if all(map(_is_draft, found)):
         raise NotThereError(codes.rule_is_draft(None, name=name))
-    yield from (rule for rule in found if not rule.draft)
+    yield from (rule for rule in found if not _is_draft(rule))
 
 
-def explained(traced: TagTrace | LadderTrace, document: Mapping[str, Any]) -> RuleExplanation:
-    rule = traced.rule
+def _is_draft(rule: Rule | ManualTag) -> bool:
+    return not isinstance(rule, ManualTag) and rule.draft
+
+
+def explained(
+    traced: TagTrace | LadderTrace, document: Mapping[str, Any], by_hand: Setting | None = None
+) -> RuleExplanation:
     match traced:
         case TagTrace():
-            held = next((tag for tag in document["tags"] if tag["name"] == rule.name), None)
-            unless = _condition(traced.unless) if traced.unless else None
-            steps = [] if held else [*shortest_way(traced.when)]
-            if traced.unless and not held:
-                steps.extend(shortest_way(traced.unless))
-            assert isinstance(rule, Tag)
-            return RuleExplanation(
-                kind="tag",
-                name=rule.name,
-                value=GIVEN if held else None,
-                since=_day(held),
-                because=_filled(rule.because, traced.because) if held and rule.because else None,
-                when=_condition(traced.when),
-                unless=unless,
-                lines=(),
-                otherwise=None,
-                nearest=tuple(map(_condition, steps)),
-            )
+            return _tag(traced, document)
         case LadderTrace():
-            assert isinstance(rule, Ladder)
-            tier = rule.kind == "tier"
-            held = document["tiers" if tier else "classes"].get(rule.name)
-            return RuleExplanation(
-                kind=rule.kind,
-                name=rule.name,
-                value=held["level" if tier else "value"] if held else None,
-                since=_day(held),
-                because=None,
-                when=None,
-                unless=None,
-                lines=tuple(
-                    Line(value=level.value, decides=index == traced.decided_by, condition=_condition(line))
-                    for index, (level, line) in enumerate(zip(rule.levels, traced.lines, strict=True))
-                ),
-                otherwise=rule.otherwise,
-                nearest=(),
+            return _ladder(traced, document, by_hand)
+
+
+def _tag(traced: TagTrace, document: Mapping[str, Any]) -> RuleExplanation:
+    rule, decision = traced.rule, traced.decision
+    held = _held_tag(document, rule.name)
+    steps = [] if held else [*shortest_way(traced.when)]
+    if traced.unless and not held:
+        steps.extend(shortest_way(traced.unless))
+    memory = None
+    if rule.remembers or rule.preferred or rule.limit:
+        memory = TagMemory(
+            held=decision.held,
+            last_match=decision.last_match,
+            kept_to=decision.kept_to,
+            suppressed_by=decision.suppressed_by,
+            beyond_limit=rule.limit is not None and decision.given is True and held is None,
+        )
+    return RuleExplanation(
+        kind="tag",
+        name=rule.name,
+        value=GIVEN if held else None,
+        since=_day(held),
+        because=_filled(rule.because, traced.because) if held and rule.because else None,
+        when=_condition(traced.when),
+        unless=_condition(traced.unless) if traced.unless else None,
+        until=_condition(traced.until) if traced.until else None,
+        memory=memory,
+        by_hand=None,
+        lines=(),
+        otherwise=None,
+        nearest=tuple(map(_condition, steps)),
+    )
+
+
+def _ladder(traced: LadderTrace, document: Mapping[str, Any], by_hand: Setting | None) -> RuleExplanation:
+    rule, decision = traced.rule, traced.decision
+    tier = rule.kind == "tier"
+    held = document["tiers" if tier else "classes"].get(rule.name)
+    memory = None
+    if decision is not None and (rule.remembers or by_hand):
+        falls = decision.falls_on if decision.now.below is not None else None
+        memory = TierMemory(
+            level=decision.now.level,
+            reached=decision.now.reached,
+            earned=decision.earned,
+            below_since=decision.now.below,
+            held_until=falls - timedelta(days=1) if falls is not None else None,
+            short_of=tuple(map(_condition, traced.short_of)),
+        )
+    return RuleExplanation(
+        kind=rule.kind,
+        name=rule.name,
+        value=held["level" if tier else "value"] if held else None,
+        since=_day(held),
+        because=None,
+        when=None,
+        unless=None,
+        until=None,
+        memory=memory,
+        by_hand=by_hand,
+        lines=tuple(
+            Line(
+                value=level.value,
+                decides=index == traced.decided_by,
+                condition=_condition(line),
+                keep_while=_condition(keeping) if keeping else None,
             )
+            for index, (level, line, keeping) in enumerate(zip(rule.levels, traced.lines, traced.keeping, strict=True))
+        ),
+        otherwise=rule.otherwise,
+        nearest=(),
+    )
+
+
+def _set_by_hand(tag: ManualTag, document: Mapping[str, Any], by_hand: Setting | None) -> RuleExplanation:
+    held = _held_tag(document, tag.name)
+    return RuleExplanation(
+        kind="tag",
+        name=tag.name,
+        value=GIVEN if held else None,
+        since=_day(held),
+        because=by_hand.reason if held and by_hand else None,
+        when=None,
+        unless=None,
+        until=None,
+        memory=None,
+        by_hand=by_hand,
+        lines=(),
+        otherwise=None,
+        nearest=(),
+    )
+
+
+def _held_tag(document: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    return next((tag for tag in document["tags"] if tag["name"] == name), None)
 
 
 def _day(held: Mapping[str, Any] | None) -> date | None:

@@ -74,7 +74,7 @@ def order_of(ruleset: Ruleset) -> dict[str, Any]:
     """Tags, levels and values as the rules list them: what is stored by name has lost it."""
     ladders = [ladder for ladder in ruleset.ladders.values() if not ladder.draft]
     return {
-        "tags": [tag.name for tag in ruleset.tags.values() if not tag.draft],
+        "tags": [*(tag.name for tag in ruleset.tags.values() if not tag.draft), *ruleset.manual_tags],
         "tiers": {it.name: list(it.values) for it in ladders if it.kind == "tier"},
         "classes": {it.name: list(it.values) for it in ladders if it.kind == "class"},
     }
