@@ -71,8 +71,8 @@ def rule_explanation(rule: RuleExplanation, terminal: Terminal) -> Iterator[str]
         yield f"{terminal.no} {rule.kind} {plain(rule.name)}  none"
     else:
         yield f'{terminal.yes} {rule.kind} {plain(rule.name)}  "{plain(rule.value)}"{since}'
-    for line in _remembered(rule):
-        yield f"    {terminal.dash} {line}"
+    for fact in _remembered(rule):
+        yield f"    {terminal.dash} {fact}"
     rows: list[tuple[str, str]] = []
     if rule.when:
         rows += _conditions(rule.when, terminal, 1)

@@ -139,10 +139,9 @@ def decide_tier(
     now = Standing(level=held, reached=before.reached, below=below)
     if tier.fall != "never" and _ends(tier, now) <= last_review(tier.review, anniversary_of, day):
         place = earned if tier.fall is None else place + 1
-        level = values[place]
         now = Standing(
-            level=level,
-            reached=day if level is not None else None,
+            level=values[place],
+            reached=day if values[place] is not None else None,
             below=day if earned > place else None,
         )
     falls_on = None

@@ -103,17 +103,14 @@ def _write(
             if not sets and _setting(before, target) is None:
                 raise RefusedError(codes.not_set_by_hand(None, name=name, customer=customer))
             value = None if not sets else GIVEN if isinstance(target, ManualTag) else level
-            lasts = (
-                target.expires_after if isinstance(target, ManualTag) else target.manual and target.manual.expires_after
-            )
-            if sets and expires is None and lasts:
-                expires = later(current.as_of, lasts)
+            declared = target if isinstance(target, ManualTag) else target.manual
+            if sets and expires is None and declared is not None and declared.expires_after is not None:
+                expires = later(current.as_of, declared.expires_after)
             if expires is not None and expires <= current.as_of:
                 raise RefusedError(codes.expires_too_early(None, expires=str(expires), as_of=str(current.as_of)))
-            others = [each for each in before if each is not _setting(before, target)]
-            made = _Evaluated.of(
-                store, ruleset, current, key, now, [*others, *_wanted(target, value, current.as_of, who)]
-            )
+            then = [each for each in before if each is not _setting(before, target)]
+            then.extend(_wanted(target, value, current.as_of, who))
+            made = _Evaluated.of(store, ruleset, current, key, now, then)
             version = writer.set_manual(
                 ManualWrite(
                     customer=key,
