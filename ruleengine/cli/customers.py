@@ -1,6 +1,6 @@
 """One customer: what happened to him, and why he is what he is, as text for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ruleengine.cli.terminal import Terminal, columns, plain
 from ruleengine.cli.versions import given, moved
@@ -19,15 +19,28 @@ def history(report: History, terminal: Terminal) -> Iterator[str]:
             entry.as_of.isoformat(),
             f"version {entry.version}" + ("" if entry.in_line else " (not in the line)"),
             _change(entry.change, terminal),
-            ", ".join(f"{plain(k)} {_stored(v)}" for k, v in (entry.change.evidence or {}).items()),
+            ", ".join(_read(entry.change.evidence or {})),
         )
         for entry in report.entries
     ]
     yield from columns(rows, indent=2)
 
 
+def _read(evidence: Mapping[str, object]) -> Iterator[str]:
+    """What a rule read; of what is remembered, only what there was."""
+    for name, value in evidence.items():
+        if not (value in (None, False) and name.startswith(('tag "', "tier "))):
+            yield f"{plain(name)} {_stored(value)}"
+
+
 def _stored(value: object) -> str:
-    return "missing" if value is None else plain(str(value))
+    match value:
+        case None:
+            return "missing"
+        case bool():
+            return str(value).lower()
+        case _:
+            return plain(str(value))
 
 
 def _change(change: Change, terminal: Terminal) -> str:

@@ -150,7 +150,7 @@ def _explain_ladder(ladder: Ladder, evaluation: Evaluation) -> LadderTrace:
         decided_by = named.index(decision.earned) if decision.earned in named else None
         if decision.now.below is not None and decision.now.level in named:
             held = named.index(decision.now.level)
-            ways = [shortest_way(trace) for trace in (lines[held], keeping[held]) if trace is not None]
+            ways = [shortest_way(trace) for trace in (keeping[held], lines[held]) if trace is not None]
             short_of = min(ways, key=len)
     return LadderTrace(
         rule=ladder,

@@ -97,15 +97,21 @@ class Computed:
 
     def reasons(self, compared: Delta | Preview, checks: Sequence[CheckResult]) -> tuple[str, ...]:
         """Why it is not to be published without somebody's saying so."""
-        return (*guards.reasons(checks), *self._shares(compared))
+        return (*guards.reasons(checks), *self._losses(compared))
 
-    def _shares(self, compared: Delta | Preview) -> Iterator[str]:
+    def _losses(self, compared: Delta | Preview) -> Iterator[str]:
         # Where a check says how many events may be of customers that are not there, its share counts.
         limited = guards.limited(self.ruleset)
         for found in self.findings.sources:
             orphans = found.of_unknown_customers
             if found.source not in limited and orphans > found.events * HELD_ABOVE:
                 yield f"{_share(orphans, found.events)} {found.source} are of customers that are not there"
+        for tier, levels in compared.base.counts.tiers.items() if compared.base else ():
+            ladder = self.ruleset.ladders.get(tier)
+            known = {*ladder.values, *ladder.formerly} if ladder is not None and not ladder.draft else set()
+            for level, customers in levels.items():
+                if customers and level not in known:
+                    yield f"{customers:,} hold “{level}” of tier {tier}, which the rules do not know any more"
         vanished = compared.movement.vanished
         if vanished > compared.before * HELD_ABOVE:
             yield f"{_share(vanished, compared.before)} customers of the last version are gone"

@@ -60,7 +60,7 @@ def of_sources(tallies: Sequence[Tally], as_of: date) -> tuple[CheckResult, ...]
 def of_answers(ruleset: Ruleset, compared: Delta | Preview) -> tuple[CheckResult, ...]:
     """What the checks of the answers say of what would be published."""
     return tuple(
-        _of_answer(check, compared)
+        _of_answer(check, compared, ruleset)
         for check in ruleset.checks
         if isinstance(check, CoversCheck | ChangesCheck | MovesCheck)
     )
@@ -138,7 +138,7 @@ def _oldest(check: FreshCheck, as_of: date) -> date:
     return date.fromordinal(max(1, first.toordinal() - 1)) if first is not None else date.min
 
 
-def _of_answer(check: AnswerCheck, compared: Delta | Preview) -> CheckResult:
+def _of_answer(check: AnswerCheck, compared: Delta | Preview, ruleset: Ruleset) -> CheckResult:
     match check:
         case CoversCheck(low=low, high=high):
             customers, covered = compared.counts.customers, _covered(check, compared.counts)
@@ -154,7 +154,13 @@ def _of_answer(check: AnswerCheck, compared: Delta | Preview) -> CheckResult:
     if check.name not in ladders:
         note = f"version {compared.base.number} has no {check.kind} {check.name} to compare with"
         return _result(check, "after", True, None, None, note)
-    moves = [move for move in compared.moves if (move.kind, move.name) == (check.kind, check.name)]
+    renamed = ruleset.ladders[check.name].formerly
+    moves = [
+        move
+        for move in compared.moves
+        if (move.kind, move.name) == (check.kind, check.name)
+        and (move.old is None or renamed.get(move.old) != move.new)  # the same level under its new name
+    ]
     stayed = compared.stayed
     if isinstance(check, MovesCheck):
         moved = sum(move.customers for move in moves if (move.old, move.new) == (check.old, check.new))
