@@ -155,9 +155,9 @@ def _target(ruleset: Ruleset, name: str, level: str | None, *, sets: bool) -> Ma
     known = [*ruleset.manual_tags, *tiers]
     is_rule = name in ruleset.tags or name in ruleset.ladders
     kind = None if not is_rule else Word("tag") if name in ruleset.tags else Word(ruleset.ladders[name].kind)
-    raise RefusedError(
-        codes.not_by_hand(None, name=name, kind=kind, near=near(name, known), known=_listed(known) or None)
-    )
+    close = near(name, known)
+    new = None if is_rule or close else name
+    raise RefusedError(codes.not_by_hand(None, name=name, kind=kind, near=close, known=_listed(known) or None, new=new))
 
 
 def _listed(names: Any) -> str:
