@@ -4,7 +4,7 @@ UV ?= uv
 BIN := .venv/bin
 
 .DEFAULT_GOAL := venv
-.PHONY: venv demo rules test test-slow test-all lint fmt bench lock clean
+.PHONY: venv demo rules test test-slow test-pg15 test-all lint fmt bench lock clean
 
 venv: .venv/stamp
 
@@ -36,6 +36,10 @@ test: venv rules
 
 test-slow: venv
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# Needs Debian's postgresql-15, or PGBIN=/path/to/another/release/bin.
+test-pg15: venv
+	@tests/pg15.sh
 
 test-all: test test-slow
 
