@@ -38,12 +38,17 @@ def answers_of(engine: Engine, as_of: date) -> dict[Any, Answers]:
     engine.run(planned)
     layout = planned.layout
     results = engine.results(layout)
+    remembered = {name for name, _ in layout.memory.columns}  # there is nothing to remember, and that stays unsaid
     assignments = {row[0]: row[1:] for row in results.execute("SELECT * FROM result_assignments").fetchall()}
     answers = {}
     for row in results.execute("SELECT * FROM result_values").fetchall():
         bits = assignments[row[0]]
         answers[row[0]] = Answers(
-            values={value.name: cell for value, cell in zip(layout.values, row[1:], strict=True)},
+            values={
+                value.name: cell
+                for value, cell in zip(layout.values, row[1:], strict=True)
+                if value.column not in remembered
+            },
             tags=frozenset(slot.name for slot in layout.tags if bits[slot.word] >> slot.bit & 1),
             ladders={
                 slot.name: slot.values[rung - 1] if (rung := bits[layout.words + index]) else None
