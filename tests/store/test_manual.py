@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ruleengine.planning.memory import ManualMemory, Memory, TagMemory, TierMemory
+from ruleengine.planning.memory import ManualMemory, Memory, Past, TagMemory, TierMemory
 from ruleengine.store.records import GIVEN, Change, Key, ManualWrite, Remembered, Version, VersionKind
 from ruleengine.store.refusals import NotThereError, RefusedError
 from ruleengine.store.store import Store
@@ -27,6 +27,8 @@ VIP = TagMemory(tag="VIP", formerly=(), held="vip_held", matched="vip_matched")
 RULES = Rules(
     tags=("VIP", "Blocked"), classes={}, memory=Memory(tags=(VIP,), tiers=(LOYALTY,), manual=(BLOCKED, LEVEL))
 )
+
+PAST = Past(text="", column="was_blocked", kind="tag", names=("Blocked",), values=(), first=None)
 
 DAY = date(2026, 1, 1)
 
@@ -590,3 +592,13 @@ def _check_memory(store: Store, model: Model, day: date) -> None:
         assert (mine.get("level"), mine.get("reached")) == (level, reached)
         vip = before is not None and "VIP" in before.state.get(key, {})
         assert mine.get("vip_held") == (True if vip else None)
+    connection = duckdb.connect()
+    store.recall(connection, Memory(past=(PAST,)), day)
+    were = {key for (key,) in connection.execute("SELECT customer FROM remembered WHERE was_blocked").fetchall()}
+    assert were == {
+        key
+        for each in range(-1, (day - DAY).days)
+        for number in model.line(DAY + timedelta(days=each + 1))[:1]
+        for key, holding in model.made[number].state.items()
+        if "Blocked" in holding
+    }
