@@ -37,6 +37,8 @@ _SETTINGS = {
     "client_min_messages": "warning",
     "lock_timeout": f"{server.SECONDS_FOR_LOCKS}s",
     "idle_in_transaction_session_timeout": "0",
+    # A client that is gone ends its statement.
+    "client_connection_check_interval": "10s",
     # Compiling hundreds of conditions takes longer than evaluating them.
     "jit": "off",
 }

@@ -404,7 +404,10 @@ def test_a_database_of_another_encoding(shop: postgres.Admin, monkeypatch: pytes
         shop.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-def test_interrupting_ends_the_statement_on_the_server(shop: postgres.Admin, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_who_goes_away_ends_the_statement_on_the_server(
+    shop: postgres.Admin, tmp_path: Path, sign: signal.Signals, code: int
+) -> None:
     shop.execute("CREATE TABLE customers AS SELECT 1 AS id, 'P' AS city")
     (tmp_path / "shop.rules").write_text(reads("city text", "city"))
     text = '[ruleset]\nname = "shop"\ntimezone = "UTC"\n[profiles.prod]\nengine = "postgres"\n'
@@ -419,10 +422,10 @@ def test_interrupting_ends_the_statement_on_the_server(shop: postgres.Admin, tmp
         return shop.execute(asked.encode()).fetchone() == (1,)
 
     wait_until(asleep)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sign)
     _, errors = process.communicate(timeout=30)
 
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Traceback" not in errors
     wait_until(lambda: not asleep())
 
