@@ -168,7 +168,8 @@ def test_how_long_things_last_is_changed() -> None:
 
 def test_pasted_examples_are_in_the_language_of_the_rules() -> None:
     survivors = asked(
-        '标签 "常客" 当 visits >= 5 且 country = "中国"\n示例 "五次" 给定 visits = 5, country = "中国" 期望 标签 "常客"\n'
+        '标签 "常客" 当 visits >= 5 且 country = "中国"\n'
+        '示例 "五次" 给定 visits = 5, country = "中国" 期望 标签 "常客"\n'
     ).survivors
 
     assert survivors

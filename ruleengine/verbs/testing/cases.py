@@ -33,7 +33,10 @@ def reach(ruleset: Ruleset, rules: Iterable[Owner], givens: Givens) -> Reach:
 def reached(ruleset: Ruleset, rules: Iterable[Owner], givens: Givens | None = None) -> frozenset[Owner]:
     """Everything that the answers of rules are made from, the rules among it."""
     givens = givens or Givens()
-    found = reach(ruleset, rules, givens)
+    return _owners(ruleset, reach(ruleset, rules, givens), givens)
+
+
+def _owners(ruleset: Ruleset, found: Reach, givens: Givens) -> frozenset[Owner]:
     return frozenset(
         [
             *(("tag" if kind == "tag" else ruleset.ladders[name].kind, name) for kind, name in found.rules),
@@ -43,12 +46,14 @@ def reached(ruleset: Ruleset, rules: Iterable[Owner], givens: Givens | None = No
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ExampleCase:
     """One customer of whom everything is given."""
 
     example: Example
     reaches: frozenset[Owner]
+    remembers: bool
+    """Whether it counts what the customer had before."""
 
     @classmethod
     def of(cls, ruleset: Ruleset, example: Example) -> "ExampleCase":
@@ -59,14 +64,15 @@ class ExampleCase:
             history=dict(example.history),
             parameters=dict(example.parameters),
         )
-        return cls(example, reached(ruleset, ((each.kind, each.name) for each in example.expectations), givens))
+        found = reach(ruleset, ((each.kind, each.name) for each in example.expectations), givens)
+        return cls(example, _owners(ruleset, found, givens), bool(found.history))
 
     def facts(self, ruleset: Ruleset) -> Facts:
         return Facts(
             attributes=self.example.attributes,
             events=self.example.events,
             metrics=self.example.metrics,
-            memory=recollected(ruleset, self.example.history, self.day),
+            memory=recollected(ruleset, self.example.history, self.day) if self.remembers else Recollection(),
         )
 
     @property
@@ -99,7 +105,7 @@ MADE = "made: "
 """How the names of metrics begin that stand for others in rules that were changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SuiteCase:
     """The customers of a suite, on each of its dates."""
 

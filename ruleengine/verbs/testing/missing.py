@@ -40,6 +40,7 @@ class Search:
     examples: Sequence[Example]
     tries: int = 0
     _parts: dict[Owner, frozenset[Owner]] = field(default_factory=dict)
+    _remembering: dict[Owner, bool] = field(default_factory=dict)
     _found: dict[str, ExampleCase] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
     _reached: dict[object, list[Given]] = field(default_factory=dict)
@@ -50,8 +51,10 @@ class Search:
         One that was found for another change does as well, if it can.
         """
         for text, case in self._found.items():
-            if not case.holds(mutant.ruleset):
+            if case.reaches & mutant.owners and not case.holds(mutant.ruleset):
                 return text
+        if self.tries >= MOST_IN_ALL:
+            return None
         for rule in self._rules(mutant):
             example = self._told_apart(rule, mutant)
             if example is not None:
@@ -80,6 +83,12 @@ class Search:
         if key not in self._parts:
             self._parts[key] = reached(self.ruleset, [key])
         return self._parts[key]
+
+    def _remembers(self, rule: Rule) -> bool:
+        key = rule.kind, rule.name
+        if key not in self._remembering:
+            self._remembering[key] = bool(reach(self.ruleset, [key], Givens()).history)
+        return self._remembering[key]
 
     def _told_apart(self, rule: Rule, mutant: Mutant) -> Example | None:
         last = min(self.tries + MOST_TRIES, MOST_IN_ALL)
@@ -208,6 +217,7 @@ class Search:
                 span=rule.span,
             ),
             self._parts_of(rule),
+            self._remembers(rule),
         )
 
     def _answer(self, ruleset: Ruleset, rule: Rule, given: Given) -> tuple[Answer, str | None] | None:

@@ -9,6 +9,7 @@ from ruleengine.checking.expressions import Expression, MetricValue, OneOf, Para
 from ruleengine.checking.proofs.terms import Terms, is_decided
 from ruleengine.checking.rules import conditions
 from ruleengine.checking.ruleset import Ladder, Rule, Ruleset, Tag
+from ruleengine.verbs.testing.cases import reached
 from ruleengine.verbs.testing.conditions import Root
 from ruleengine.verbs.testing.mutants import Mutant, mapped
 
@@ -40,17 +41,30 @@ OTHER = "other: "
 
 def makes_no_difference(ruleset: Ruleset, mutant: Mutant) -> bool:
     """Whether no customer gets anything else by a change, as far as the prover knows; only TRUE is certain."""
+    if ("entity", ruleset.entity.name) in mutant.owners:
+        return False
+    touched = [
+        (one, other)
+        for one, other in zip(ruleset.order, mutant.ruleset.order, strict=True)
+        if _is_touched(ruleset, one, mutant)
+    ]
+    # Of the rules only those that count, so that the size of the rest does not.
+    parts = reached(ruleset, ((rule.kind, rule.name) for rule, _ in touched))
     metrics = {
         OTHER + name: replace(metric, name=OTHER + name, expression=_renamed(metric.expression))
         for name, metric in mutant.ruleset.metrics.items()
+        if ("metric", name) in parts or name not in ruleset.metrics
     }
     parameters = {OTHER + name: replace(it, name=OTHER + name) for name, it in mutant.ruleset.parameters.items()}
-    both = replace(ruleset, metrics={**ruleset.metrics, **metrics}, parameters={**ruleset.parameters, **parameters})
-    terms = Terms(both)
-    touched = [(one, other) for one, other in zip(ruleset.order, mutant.ruleset.order, strict=True)]
-    return mutant.owners.isdisjoint({("entity", ruleset.entity.name)}) and all(
-        _same(terms, one, other) for one, other in touched if _is_touched(ruleset, one, mutant)
+    order = [rule for rule in ruleset.order if (rule.kind, rule.name) in parts]
+    both = replace(
+        ruleset,
+        metrics={**{name: it for name, it in ruleset.metrics.items() if ("metric", name) in parts}, **metrics},
+        parameters={**ruleset.parameters, **parameters},
+        order=(*order, *(_with_renamed(other) for _, other in touched)),
     )
+    terms = Terms(both)
+    return all(_same(terms, one, _with_renamed(other)) for one, other in touched)
 
 
 def _is_touched(ruleset: Ruleset, rule: Rule, mutant: Mutant) -> bool:
@@ -77,16 +91,20 @@ def _same(terms: Terms, one: Rule, other: Rule) -> bool:
     terms.reading = {}
     match one, other:
         case Tag(), Tag():
-            unless = _renamed(other.unless) if other.unless is not None else None
-            changed = replace(other, when=_renamed(other.when), unless=unless)
-            differ = terms.given(one) != terms.given(changed)
+            differ = terms.given(one) != terms.given(other)
         case Ladder(), Ladder():
-            levels = tuple(replace(level, when=_renamed(level.when)) for level in other.levels)
-            before, after = _by_value(terms, one), _by_value(terms, replace(other, levels=levels))
+            before, after = _by_value(terms, one), _by_value(terms, other)
             differ = z3.Or([before[value] != after[value] for value in before])
         case _:
             return False
     return terms.impossible(dict(terms.reading), differ)
+
+
+def _with_renamed(rule: Rule) -> Rule:
+    if isinstance(rule, Tag):
+        unless = _renamed(rule.unless) if rule.unless is not None else None
+        return replace(rule, when=_renamed(rule.when), unless=unless)
+    return replace(rule, levels=tuple(replace(level, when=_renamed(level.when)) for level in rule.levels))
 
 
 def _by_value(terms: Terms, ladder: Ladder) -> dict[str | None, Any]:
