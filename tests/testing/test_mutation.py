@@ -176,6 +176,18 @@ def test_pasted_examples_are_in_the_language_of_the_rules() -> None:
     assert all(text is not None and text.startswith("示例") for text in survivors.values())
 
 
+def test_what_ranks_is_read_through_to_its_end() -> None:
+    rules = (
+        "metric year = spend_12m / visits\n"
+        "metric best = quintile(year among visits > 0)\n"
+        'tag "Best" when best = 5\n'
+        'example "best" given best = 5 expect tag "Best"\n'
+        'example "next" given best = 4 expect no tag "Best"\n'
+    )
+
+    assert ("best = 5", "best = 6") not in asked(rules).survivors
+
+
 def test_the_same_is_found_again() -> None:
     rules = CASES[1]
 

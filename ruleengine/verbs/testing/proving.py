@@ -50,21 +50,35 @@ def makes_no_difference(ruleset: Ruleset, mutant: Mutant) -> bool:
     ]
     # Of the rules only those that count, so that the size of the rest does not.
     parts = reached(ruleset, ((rule.kind, rule.name) for rule, _ in touched))
+    names = {name for kind, name in parts if kind == "metric"}
+    read = _closed(ruleset, names) | _closed(mutant.ruleset, names)
     metrics = {
         OTHER + name: replace(metric, name=OTHER + name, expression=_renamed(metric.expression))
         for name, metric in mutant.ruleset.metrics.items()
-        if ("metric", name) in parts or name not in ruleset.metrics
+        if name in read or name not in ruleset.metrics
     }
     parameters = {OTHER + name: replace(it, name=OTHER + name) for name, it in mutant.ruleset.parameters.items()}
     order = [rule for rule in ruleset.order if (rule.kind, rule.name) in parts]
     both = replace(
         ruleset,
-        metrics={**{name: it for name, it in ruleset.metrics.items() if ("metric", name) in parts}, **metrics},
+        metrics={**{name: it for name, it in ruleset.metrics.items() if name in read}, **metrics},
         parameters={**ruleset.parameters, **parameters},
         order=(*order, *(_with_renamed(other) for _, other in touched)),
     )
     terms = Terms(both)
     return all(_same(terms, one, _with_renamed(other)) for one, other in touched)
+
+
+def _closed(ruleset: Ruleset, names: set[str]) -> set[str]:
+    """Metrics with all that they read, what they rank included."""
+    found, open_ = set[str](), sorted(names)
+    while open_:
+        name = open_.pop()
+        if name not in found:
+            found.add(name)
+            parts = walk(ruleset.metrics[name].expression)
+            open_.extend(part.metric for part in parts if isinstance(part, MetricValue))
+    return found
 
 
 def _is_touched(ruleset: Ruleset, rule: Rule, mutant: Mutant) -> bool:
