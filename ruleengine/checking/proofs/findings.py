@@ -55,6 +55,9 @@ class _Search:
                 settled.add(rule.name)
         tags = [tag for tag in self.ruleset.tags.values() if tag.name not in settled and is_decided(tag)]
         self._equal([self._given(tag) for tag in tags])
+        for tag in self.ruleset.tags.values():
+            if tag.preferred and tag.name not in settled:
+                self._suppressed(tag)
         return self.problems
 
     # -- single conditions --------------------------------------------------------------------------------------
@@ -162,6 +165,31 @@ class _Search:
             )
             return True
         return unless_settled
+
+    def _suppressed(self, tag: Tag) -> None:
+        """Report a tag that nobody can have, for whoever would has one that is preferred to it."""
+        others = [self.ruleset.tags[name] for name in tag.preferred if name in self.ruleset.tags]
+        # Whatever they remember only gives them to more; what is preferred to them is preferred to the tag as well.
+        others = [other for other in others if other.limit is None and {*other.preferred} <= {*tag.preferred}]
+        if not others:
+            return
+        mine, theirs = self._given(tag), [self._given(other) for other in others]
+        leaves = {leaf: None for given in (mine, *theirs) for leaf in given.leaves}
+        solver = self.terms.solver(*self.terms.facts(leaves), mine.term)
+        needed = theirs if _fails(solver, z3.Not(z3.Or([given.term for given in theirs]))) else []
+        for given in list(needed):
+            rest = [each for each in needed if each is not given]
+            if rest and _fails(solver, z3.Not(z3.Or([each.term for each in rest]))):
+                needed = rest
+        if needed:
+            self.problems.add(
+                codes.always_suppressed(
+                    tag.when.span,
+                    *(Place(given.tag.when.span, "the-other", {"name": given.tag.name}) for given in needed),
+                    name=tag.name,
+                    others=" / ".join(f"“{given.tag.name}”" for given in needed),
+                )
+            )
 
     def _equal(self, tags: list[_Given]) -> None:
         """Report tags that every customer has together or not at all."""
