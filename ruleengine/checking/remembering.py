@@ -7,7 +7,7 @@ from ruleengine.checking.references import known_ladder, unknown_tag
 from ruleengine.checking.ruleset import Duration, ManualTag, ManualTier, Review
 from ruleengine.checking.scope import Scope, near, word
 from ruleengine.diagnostics import codes
-from ruleengine.diagnostics.problem import Place, Problems
+from ruleengine.diagnostics.problem import Place, Problems, Word
 from ruleengine.syntax import nodes
 from ruleengine.syntax.format import format_statement
 from ruleengine.types import Kind
@@ -47,10 +47,16 @@ def manual_tiers(scope: Scope, problems: Problems) -> dict[str, ManualTier]:
     """By the tier's name."""
     found = {}
     for name, statement in scope.manual_tiers.items():
-        if known_ladder(scope, problems, "tier", statement.tier) is not None:
-            found[name] = ManualTier(
-                expires_after=duration(statement.expires_after), hash=statement_hash(statement), span=statement.span
-            )
+        ladder = known_ladder(scope, problems, "tier", statement.tier)
+        if ladder is None:
+            continue
+        if ladder.draft:
+            place = Place(ladder.name.span, "declared-here")
+            problems.add(codes.wrong_place(statement.tier.span, place, what=Word("a-draft"), place="manual tier"))
+            continue
+        found[name] = ManualTier(
+            expires_after=duration(statement.expires_after), hash=statement_hash(statement), span=statement.span
+        )
     return found
 
 
