@@ -17,6 +17,9 @@ class Dialect(ABC):
     """What sqlglot, which spells it, calls it."""
     prelude: ClassVar[tuple[str, ...]] = ()
     """Statements that come before all others on a connection."""
+    counts_apart: ClassVar[bool]
+    """Whether a query for each number of rows is faster than one pass that counts them all: where there is nothing to
+    count, Parquet files mostly say so without being read."""
 
     def sql(self, tree: exp.Expression, *, pretty: bool = False) -> str:
         return tree.sql(dialect=self.name, pretty=pretty, unsupported_level=ErrorLevel.RAISE)

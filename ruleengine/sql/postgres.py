@@ -25,6 +25,7 @@ class Postgres(Dialect):
     """See `Dialect`."""
 
     name: ClassVar[str] = "postgres"
+    counts_apart: ClassVar[bool] = False
 
     def sql(self, tree: exp.Expression, *, pretty: bool = False) -> str:
         fitting = tree.copy()
