@@ -49,6 +49,9 @@ def connected(profile: Profile, environment: Mapping[str, str] = os.environ) -> 
     if encoding != "UTF8":
         connection.close()
         raise ProblemError(codes.database_encoding(profile.span, encoding=encoding))
+    if connection.execute("SELECT has_database_privilege(current_database(), 'TEMPORARY')").fetchone() != (True,):
+        connection.close()
+        raise ProblemError(codes.database_without_temporary(profile.span))
     return connection
 
 
@@ -62,7 +65,7 @@ def failed(error: psycopg.Error, profile: Profile) -> Problem:
     if isinstance(error, errors.LockNotAvailable):
         return codes.database_locked(profile.span, seconds=SECONDS_FOR_LOCKS)
     if isinstance(error, errors.QueryCanceled):
-        return codes.database_timeout(profile.span)
+        return codes.database_timeout(profile.span, reason=reason_of(error))
     if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
         return codes.database_lost(profile.span, reason=reason_of(error))
     return codes.database_failed(profile.span, reason=reason_of(error))

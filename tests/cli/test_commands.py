@@ -550,6 +550,15 @@ def test_compile_prints_the_sql(ask: Ask, shop: Path) -> None:
     assert compiled["statements"][0]["name"] == "customers"
 
 
+def test_compile_prints_the_sql_of_an_engine(ask: Ask, shop: Path) -> None:
+    answer = ask("compile", shop, "--as-of", DAY, "--engine", "postgres")
+
+    assert 'CREATE TEMPORARY TABLE "result_assignments"' in answer.out
+    assert "MACRO" not in answer.out
+    assert ask("compile", shop, "--as-of", DAY, "--engine", "postgres", "--format", "json").json["engine"] == "postgres"
+    assert ask("compile", shop, "--engine", "spark").code == 2
+
+
 def test_doctor_looks_at_everything(ask: Ask, published: Path) -> None:
     answer = ask("doctor", published)
 
