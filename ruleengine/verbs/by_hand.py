@@ -15,6 +15,7 @@ from ruleengine.diagnostics.problem import Word
 from ruleengine.interpreter import Facts, Outcome, evaluate
 from ruleengine.planning.layout import LadderSlot, TagSlot
 from ruleengine.planning.plan import plan
+from ruleengine.planning.recall import recalled
 from ruleengine.planning.reviews import later
 from ruleengine.store.canonical import plain
 from ruleengine.store.records import (
@@ -222,7 +223,7 @@ class _Evaluated:
             ruleset=ruleset,
             current=current,
             key=key,
-            values={**values, **_labelled(ruleset, facts)},
+            values={**values, **_labelled(ruleset, current.as_of, facts)},
             outcome=evaluate(ruleset, facts, current.as_of),
             now=now,
             before=_held(store, key, previous) or {},
@@ -297,12 +298,10 @@ def _remembers(tag: Tag) -> bool:
     return tag.remembers and not tag.draft
 
 
-def _labelled(ruleset: Ruleset, facts: Facts) -> dict[str, Any]:
+def _labelled(ruleset: Ruleset, day: date, facts: Facts) -> dict[str, bool | str | None]:
     """What is set by hand, as it stands among the values that rules read."""
-    tags = {f'tag "{name}" by hand': name in facts.memory.manual_tags for name in ruleset.manual_tags}
-    tiers = {
-        f"tier {tier.name} by hand": facts.memory.manual_tiers.get(tier.name)
-        for tier in ruleset.ladders.values()
-        if tier.manual is not None
+    memory = facts.memory
+    return {
+        part.labels[0]: part.name in memory.manual_tags if part.kind == "tag" else memory.manual_tiers.get(part.name)
+        for part in recalled(ruleset, day, lambda name: name).manual
     }
-    return {**tags, **tiers}
