@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from ruleengine.cli.commands import program
 from ruleengine.engines.duckdb import DuckDB
+from ruleengine.engines.engine import Rows
+from ruleengine.engines.postgres import Postgres
 from ruleengine.schema import load
 from ruleengine.verbs import opening
 from tests import postgres
@@ -75,3 +77,72 @@ def test_the_same_versions(ruleset: Path) -> None:
     assert os.environ[postgres.VARIABLE] not in "".join(
         file.read_text(errors="replace") for file in (ruleset / ".prod").rglob("*") if file.is_file()
     )
+
+
+RULES = """
+entity customer from customers key id integer (city text)
+events orders from orders key order_id integer for customer at day (amount decimal)
+check orders.amount >= 0 for at least 90% else fail
+metric spent = sum(orders.amount)
+tag "Spender" when spent_90d > 10 keep for 30 days
+draft tag "Paris" when city = "Paris"
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "shop.rules").write_text(RULES)
+    text = '[ruleset]\nname = "shop"\ntimezone = "UTC"\n[profiles.prod]\nengine = "postgres"\n'
+    text += f'dsn = "${{{postgres.VARIABLE}}}"\n[profiles.prod.sources]\n'
+    (tmp_path / "ruleset.toml").write_text(
+        f'{text}customers = {{table = "customers"}}\norders = {{table = "orders"}}\n'
+    )
+    with postgres.shop() as connection:
+        connection.execute("CREATE TABLE customers AS SELECT i AS id, 'Paris' AS city FROM generate_series(1, 9) AS i")
+        connection.execute(
+            "CREATE TABLE orders AS SELECT i AS order_id, 1 + i % 9 AS customer, DATE '2026-03-01' + i AS day, "
+            "i * 1.5 AS amount FROM generate_series(0, 29) AS i"
+        )
+        yield tmp_path
+
+
+def test_a_connection_that_breaks_at_any_statement(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run fails with a word about it, the version before stays, and the next run publishes."""
+
+    def run(day: str) -> tuple[int, str]:
+        answer = CliRunner().invoke(
+            program, ["run", str(small), "--profile", "prod", "--as-of", day, "--actor", "tests"]
+        )
+        return answer.exit_code, answer.output
+
+    def versions() -> list[dict[str, object]]:
+        answer: list[dict[str, object]] = json.loads(
+            asked("versions", str(small), "--profile", "prod", "--format", "json")
+        )["versions"]
+        return answer
+
+    assert run("2026-03-10")[0] == 0
+    before = versions()
+    query, left = Postgres.query, 0
+
+    def breaking(engine: Postgres, sql: str) -> tuple[list[str], Rows]:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            postgres.admin().execute("SELECT pg_terminate_backend(%s, 5000)", [engine.connection.info.backend_pid])
+        return query(engine, sql)
+
+    monkeypatch.setattr(Postgres, "query", breaking)
+    broken = 0
+    while True:
+        left = number = broken + 1
+        code, said = run("2026-03-20")
+        if left > 0:
+            break  # more statements than there are
+        assert code == 5, (number, said)
+        assert "database-lost" in said
+        assert versions() == before
+        broken += 1
+    assert broken > 20
+    assert code == 0
+    assert len(versions()) == len(before) + 1
