@@ -57,6 +57,7 @@ def _database() -> str:
             "TimeZone = 'Asia/Kathmandu'",
             "extra_float_digits = -15",
             "transform_null_equals = on",
+            "standard_conforming_strings = off",
             "search_path = shop, public",
         ):
             connection.execute(f"ALTER ROLE {READER} IN DATABASE {name} SET {setting}".encode())

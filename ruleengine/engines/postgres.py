@@ -30,6 +30,7 @@ from ruleengine.types import Kind, Type
 
 _TRANSACTION = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE"
 _SETTINGS = {
+    "standard_conforming_strings": "on",
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
     "extra_float_digits": "1",

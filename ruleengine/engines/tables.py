@@ -83,7 +83,7 @@ class TableBinder(Binder):
     def _types(self, relation: str) -> dict[str, str]:
         """The columns of a relation, and what Postgres calls their types; domains as what they are of."""
         asked = """
-            SELECT attname, CASE WHEN b.typtype = 'e' THEN 'enum' ELSE
+            SELECT attname, CASE WHEN b.typtype = 'e' THEN 'enum' WHEN b.typname = 'citext' THEN 'citext' ELSE
                 format_type(b.oid, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE atttypmod END) END
             FROM pg_catalog.pg_attribute
             JOIN pg_catalog.pg_type t ON t.oid = atttypid
