@@ -10,7 +10,7 @@ expects.
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from unittest import mock
@@ -36,7 +36,19 @@ def _server() -> str:
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     folder = Path(tempfile.gettempdir()) / f"ruleengine-postgres-{run}"
     folder.mkdir(exist_ok=True)
-    return str(get_server(folder, cleanup_mode="delete").get_uri())
+    started = get_server(folder, cleanup_mode="delete")
+    _at_the_end.callback(started.cleanup)
+    return str(started.get_uri())
+
+
+_at_the_end = ExitStack()
+
+
+def stop() -> None:
+    """Stop what was started here; the last worker stops the server, and removes its folder."""
+    if admin.cache_info().currsize:
+        admin().close()
+    _at_the_end.close()
 
 
 @cache
