@@ -11,22 +11,28 @@ import ruleengine
 from ruleengine.schema import Manifest
 from ruleengine.store.store import Store
 
-from . import customers, health, members, openapi, problems, tags
+from . import changes, customers, evidence, health, members, openapi, problems, tags, versions
 from .edge import Edge
 from .provenance import Published
 
 
 def create_app(
-    store: Store, manifest: Manifest, *, local: bool = True, today: Callable[[], date] | None = None
+    store: Store,
+    manifest: Manifest,
+    *,
+    local: bool = True,
+    today: Callable[[], date] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """Answers from a store, which stays the caller's to close. `local`: only to clients on this machine."""
+    """Answers from a store, which stays the caller's to close. `local`: only to clients on this machine. Answers
+    without an end come to one once the server is `stopping`."""
     published = Published(store, manifest, today)
     customer_routes = customers.CustomerRoutes(published)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        customer_routes.close()
+        published.close()
 
     app = FastAPI(
         title="ruleengine",
@@ -40,8 +46,9 @@ def create_app(
     )
     app.add_middleware(Edge, local=local)
     problems.install(app)
-    for module in (tags, members, health):
+    for module in (tags, members, evidence, versions, health):
         app.include_router(module.router(published))
+    app.include_router(changes.router(published, stopping))
     described: dict[str, Any] = {}
 
     def document() -> dict[str, Any]:

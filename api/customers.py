@@ -5,7 +5,7 @@ that are never called.
 """
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
@@ -18,42 +18,36 @@ from ruleengine.store.refusals import NotKeptError
 
 from . import parameters, problems
 from .models import MOST_IDS, Batch, Customer, Customers
-from .openapi import refusals
+from .openapi import ETAG, refusals
 from .provenance import FRESH, Published, dumped
 
 CUSTOMER = "/v1/customers/{id}"
 BATCH = "/v1/customers:batchGet"
 AT_ONCE = 100
 """Customers of a batch between which other requests get their turn."""
-FILES_AT_ONCE = 2
 
 
 class CustomerRoutes:
     def __init__(self, published: Published) -> None:
         self._published = published
-        # Threads of our own that stay: each keeps a connection to the store.
-        self._files = ThreadPoolExecutor(FILES_AT_ONCE, "old-versions")
         self.routes: list[BaseRoute] = [
             Route("/v1/customers/{id:segment}", self.read),
             Route(BATCH, self.batch, methods=["POST"]),
         ]
 
-    def close(self) -> None:
-        self._files.shutdown(wait=False, cancel_futures=True)
-
     async def read(self, request: Request) -> Response:
-        parameters.check(request, ("version",))
+        parameters.check(request, ("version", "as_of"))
         key: str = request.path_params["id"]
-        number = parameters.version(request)
+        number = parameters.version(request, self._published.store)
         answer = self._published.store.customer(key) if number is None else await self._in(key, number)
         provenance = self._published.of(answer.version)
         if answer.document is None:
-            raise problems.customer_unknown(provenance.members, customer=key, version=answer.version)
-        headers = {**FRESH, "etag": provenance.etag}
-        if _is_known(request.headers.get("if-none-match"), provenance.etag):
-            return Response(status_code=304, headers=headers)
-        body = b'{"customer":%b,%b,%b' % (dumped(key), provenance.head, answer.document[1:])
-        return Response(body, headers=headers, media_type="application/json")
+            said = f"No customer `{problems.short(key)}` is in version {answer.version}."
+            raise problems.customer_unknown(provenance.members, message=said)
+        document = answer.document
+        return provenance.answered(
+            request, lambda: b'{"customer":%b,%b,%b' % (dumped(key), provenance.head, document[1:])
+        )
 
     async def _in(self, key: Key, number: int) -> Answer:
         """A customer in a version that need not be current."""
@@ -61,8 +55,7 @@ class CustomerRoutes:
             answers = self._published.store.customers((key,), number)
         except NotKeptError:
             # Folded from files, which takes a while: not while everybody else waits.
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._files, self._published.store.customer, key, number)
+            return await self._published.slowly(self._published.store.customer, key, number)
         return Answer(version=answers.version, document=answers.documents[0][1])
 
     async def batch(self, request: Request) -> Response:
@@ -96,25 +89,18 @@ class CustomerRoutes:
         return Answers(version=answers.version, documents=tuple(documents))
 
 
-def _is_known(if_none_match: str | None, etag: str) -> bool:
-    """Whether the client has it already (RFC 9110, 13.1.2)."""
-    if if_none_match is None:
-        return False
-    given = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
-    return etag in given or given == ["*"]
-
-
 # -- for the document ----------------------------------------------------------------------------------------
 
-_ETAG = {"ETag": {"description": "Of this answer; send it as If-None-Match.", "schema": {"type": "string"}}}
+Id = Annotated[str, Path(description="The customer's key, percent-encoded: `a/b` is `a%2Fb`.")]
+Number = Annotated[
+    int | None, Query(ge=1, description="A version, if not the current one. Old ones answer more slowly.")
+]
+AsOf = Annotated[
+    date | None, Query(description="A day: the version that was in force on it answers. Not beside `version`.")
+]
 
 
-async def _read(
-    id: Annotated[str, Path(description="The customer's key, percent-encoded: `a/b` is `a%2Fb`.")],
-    version: Annotated[
-        int | None, Query(ge=1, description="A version, if not the current one. Old ones answer more slowly.")
-    ] = None,
-) -> None:
+async def _read(id: Id, version: Number = None, as_of: AsOf = None) -> None:
     raise NotImplementedError
 
 
@@ -133,8 +119,7 @@ documented = [
         description="The tags, levels and values of one customer. One who is known and has no tag is 200 with none.",
         tags=["read"],
         responses={
-            200: {"headers": _ETAG},
-            304: {"description": "The client's answer still holds.", "headers": _ETAG},
+            **ETAG,
             **refusals(
                 problems.path_unreadable,
                 problems.parameter_unknown,

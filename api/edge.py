@@ -44,6 +44,8 @@ class Edge:
         inner: MutableMapping[str, Any] = {**scope, "path": path}
         if scope["method"] == "HEAD":
             inner["method"] = "GET"
+            # A stream would have no end that its client waits for.
+            inner["headers"] = [(name, value) for name, value in scope["headers"] if name != b"accept"]
             send = _without_body(send)
         await self.app(inner, receive, send)
 

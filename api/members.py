@@ -1,18 +1,19 @@
-"""Who has a tag, a level or a value: pages of customers, all from one version."""
+"""Who has a tag, a level or a value, all from one version: page by page, or all in one stream."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from ruleengine.store.refusals import NotThereError
+from ruleengine.store.records import Page
 
-from . import cursors, parameters, problems
-from .cursors import Cursor
+from . import cursors, parameters, problems, streams
 from .models import LevelCustomers, TagCustomers, ValueCustomers
-from .openapi import refusals
-from .provenance import FRESH, Provenance, Published, dumped
+from .openapi import ETAG, refusals
+from .provenance import Provenance, Published, dumped
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="The most customers of one page.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="The most customers of one page; of no account in a stream.")]
 After = Annotated[str | None, Query(description="`next_cursor` of the page before; it stays in that page's version.")]
 
 _REFUSED = (
@@ -22,6 +23,10 @@ _REFUSED = (
     problems.cursor_invalid,
     problems.version_not_kept,
 )
+_ASIDE = """\
+Customers in the order of their keys, a page at a time. With `Accept: application/x-ndjson` all in one stream: a line
+that says which version it comes from, then a line for each customer.
+"""
 
 
 def router(published: Published) -> APIRouter:
@@ -32,87 +37,99 @@ def router(published: Published) -> APIRouter:
         response_model=TagCustomers,
         operation_id="listTagCustomers",
         summary="Who has a tag",
-        responses=refusals(*_REFUSED, problems.tag_unknown),
+        description=_ASIDE,
+        responses=streams.described(streams.LINES, ETAG) | refusals(*_REFUSED, problems.tag_unknown),
     )
-    async def tag_customers(tag: str, limit: Limit = 100, cursor: After = None) -> Response:
-        return _page(published, "tag", {"tag": tag}, limit, cursor)
+    async def tag_customers(request: Request, tag: str, limit: Limit = 100, cursor: After = None) -> Response:
+        return _List(published, "tag", {"tag": tag}).answered(request, limit, cursor)
 
     @routes.get(
         "/v1/tiers/{tier:segment}/levels/{level:segment}/customers",
         response_model=LevelCustomers,
         operation_id="listLevelCustomers",
         summary="Who is on a level of a tier",
-        responses=refusals(*_REFUSED, problems.tier_unknown, problems.level_unknown),
+        description=_ASIDE,
+        responses=streams.described(streams.LINES, ETAG)
+        | refusals(*_REFUSED, problems.tier_unknown, problems.level_unknown),
     )
-    async def level_customers(tier: str, level: str, limit: Limit = 100, cursor: After = None) -> Response:
-        return _page(published, "tier", {"tier": tier, "level": level}, limit, cursor)
+    async def level_customers(
+        request: Request, tier: str, level: str, limit: Limit = 100, cursor: After = None
+    ) -> Response:
+        return _List(published, "tier", {"tier": tier, "level": level}).answered(request, limit, cursor)
 
     @routes.get(
         "/v1/classes/{class:segment}/values/{value:segment}/customers",
         response_model=ValueCustomers,
         operation_id="listValueCustomers",
         summary="Who has a value of a class",
-        responses=refusals(*_REFUSED, problems.class_unknown, problems.value_unknown),
+        description=_ASIDE,
+        responses=streams.described(streams.LINES, ETAG)
+        | refusals(*_REFUSED, problems.class_unknown, problems.value_unknown),
     )
     async def value_customers(
-        class_: Annotated[str, Path(alias="class")], value: str, limit: Limit = 100, cursor: After = None
+        request: Request,
+        class_: Annotated[str, Path(alias="class")],
+        value: str,
+        limit: Limit = 100,
+        cursor: After = None,
     ) -> Response:
-        return _page(published, "class", {"class": class_, "value": value}, limit, cursor)
+        return _List(published, "class", {"class": class_, "value": value}).answered(request, limit, cursor)
 
     return routes
 
 
-def _page(
-    published: Published, kind: Literal["tag", "tier", "class"], names: dict[str, str], limit: int, cursor: str | None
-) -> Response:
-    of = (kind, *names.values())
-    name, value = (*names.values(), None)[:2]
-    assert name is not None
-    start = None if cursor is None else cursors.read(cursor, of)
-    if start is not None and not _is_ours(published, start):
-        raise problems.version_not_kept(message=f"Version {start.version} of the cursor is not in this store any more.")
-    page = published.store.members(
-        kind,
-        name,
-        value,
-        version=start.version if start else None,
-        after=start.after if start else None,
-        limit=limit,
-    )
-    provenance = published.of(page.version)
-    _check(provenance, kind, names)
-    last = page.next
-    follows = None
-    if last is not None:
-        follows = cursors.written(Cursor(version=page.version, hash=_mark(provenance), after=last), of)
-    customers = [{"customer": str(key)} for key in page.customers]
-    body = {**names, **provenance.members, "customers": customers, "next_cursor": follows}
-    return Response(dumped(body), headers=FRESH, media_type="application/json")
+class _List:
+    """The customers of one tag, level or value."""
 
+    def __init__(self, published: Published, kind: Literal["tag", "tier", "class"], names: dict[str, str]) -> None:
+        self._published = published
+        self._kind = kind
+        self._names = names
+        self._of = (kind, *names.values())
 
-def _check(provenance: Provenance, kind: Literal["tag", "tier", "class"], names: dict[str, str]) -> None:
-    """Refuse what the version has no rule for; what has one and no customers is an empty page."""
-    counts = provenance.counts
-    facts: dict[str, str | int] = {**names, "version": provenance.version.number}
-    if kind == "tag":
-        if names["tag"] not in counts.tags:
-            raise problems.tag_unknown(provenance.members, **facts)
-        return
-    tier = kind == "tier"
-    ladders = counts.tiers if tier else counts.classes
-    if names[kind] not in ladders:
-        raise (problems.tier_unknown if tier else problems.class_unknown)(provenance.members, **facts)
-    if names["level" if tier else "value"] not in ladders[names[kind]]:
-        raise (problems.level_unknown if tier else problems.value_unknown)(provenance.members, **facts)
+    def answered(self, request: Request, limit: int, cursor: str | None) -> Response:
+        in_lines = streams.wants(request, streams.LINES)
+        version, after = (None, None) if cursor is None else cursors.read(self._published, self._of, cursor)
+        name, value = (*self._names.values(), None)[:2]
+        assert name is not None
+        page = self._published.store.members(
+            self._kind, name, value, version=version, after=after, limit=streams.AT_ONCE if in_lines else limit
+        )
+        provenance = self._published.of(page.version)
+        self._check(provenance)
+        if in_lines:
+            return streams.response(self._lines(provenance, page, name, value), streams.LINES)
+        return provenance.answered(request, lambda: self._page(provenance, page))
 
+    def _page(self, provenance: Provenance, page: Page) -> bytes:
+        follows = None
+        if page.next is not None:
+            follows = cursors.written(self._published, self._of, page.version, page.next)
+        customers = [{"customer": str(key)} for key in page.customers]
+        return dumped({**self._names, **provenance.members, "customers": customers, "next_cursor": follows})
 
-def _is_ours(published: Published, cursor: Cursor) -> bool:
-    """Whether the cursor's version is in this store, and not only one of its number in an earlier store."""
-    try:
-        return _mark(published.of(cursor.version)) == cursor.hash
-    except NotThereError:
-        return False
+    async def _lines(self, provenance: Provenance, page: Page, name: str, value: str | None) -> AsyncIterator[bytes]:
+        yield dumped({**self._names, **provenance.members}) + b"\n"
+        while True:
+            yield b"".join(dumped({"customer": str(key)}) + b"\n" for key in page.customers)
+            if page.next is None:
+                return
+            await asyncio.sleep(0)
+            page = self._published.store.members(
+                self._kind, name, value, version=page.version, after=page.next, limit=streams.AT_ONCE
+            )
 
-
-def _mark(provenance: Provenance) -> str:
-    return provenance.version.hash[:12]
+    def _check(self, provenance: Provenance) -> None:
+        """Refuse what the version has no rule for; what has one and no customers is an empty page."""
+        counts, names = provenance.counts, self._names
+        facts: dict[str, str | int] = {**names, "version": provenance.version.number}
+        if self._kind == "tag":
+            if names["tag"] not in counts.tags:
+                raise problems.tag_unknown(provenance.members, **facts)
+            return
+        tier = self._kind == "tier"
+        ladders = counts.tiers if tier else counts.classes
+        if names[self._kind] not in ladders:
+            raise (problems.tier_unknown if tier else problems.class_unknown)(provenance.members, **facts)
+        if names["level" if tier else "value"] not in ladders[names[self._kind]]:
+            raise (problems.level_unknown if tier else problems.value_unknown)(provenance.members, **facts)

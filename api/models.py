@@ -5,6 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ruleengine.store.records import Counts, Kind, Movement, VersionKind
+from ruleengine.verbs.explain import RuleExplanation
+
 MOST_IDS = 1000
 
 PROVENANCE: dict[str, Any] = {
@@ -135,6 +138,161 @@ class ValueCustomers(_Page):
 
     class_: Annotated[str, Field(alias="class")]
     value: str
+
+
+class Explained(Provenance):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"customer": "17", **PROVENANCE, "rules": []}]}
+    )
+
+    customer: str
+    rules: Annotated[
+        list[RuleExplanation], Field(description="The rule of that name; several where a tag and a tier share one.")
+    ]
+
+
+class Entry(_Model):
+    version: int
+    version_kind: VersionKind
+    as_of: date
+    in_line: Annotated[bool, Field(description="Whether the version leads to the current one.")]
+    created_at: datetime
+    actor: str
+    kind: Kind
+    name: str
+    old: Annotated[str | None, Field(description="`given` for a tag, the level or the value; null for none.")]
+    new: str | None
+    since: date | None
+    rule_hash: Annotated[str | None, Field(description="Of the rule that decided; null where none did.")]
+    evidence: Annotated[
+        dict[str, Any] | None, Field(description="What the rule read; exact numbers that are not whole are text.")
+    ]
+
+
+class Histories(Provenance):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"customer": "17", **PROVENANCE, "entries": []}]}
+    )
+
+    customer: str
+    entries: Annotated[list[Entry], Field(description="Oldest first.")]
+
+
+class _Version(_Model):
+    number: int
+    kind: VersionKind
+    base: Annotated[int | None, Field(description="The version that it came from.")]
+    in_line: Annotated[bool, Field(description="Whether it leads to the current one.")]
+    as_of: date
+    ruleset_hash: str
+    customers: int
+    changes: Annotated[int, Field(description="Against the version that was current before.")]
+    actor: str
+    reason: str | None
+    created_at: datetime
+
+
+_VERSION: dict[str, Any] = {
+    "number": 7,
+    "kind": "run",
+    "base": 6,
+    "in_line": True,
+    "as_of": "2026-03-31",
+    "ruleset_hash": "5f2b0c…",
+    "customers": 20144,
+    "changes": 312,
+    "actor": "scheduler",
+    "reason": None,
+    "created_at": "2026-04-01T02:00:09.120+00:00",
+}
+
+
+class Versions(Provenance):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{**PROVENANCE, "versions": [_VERSION], "next_cursor": None}]},
+    )
+
+    versions: Annotated[list[_Version], Field(description="The latest first.")]
+    next_cursor: str | None
+
+
+class VersionInFull(_Version, Provenance):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    **PROVENANCE,
+                    **_VERSION,
+                    "parameters": {"vip_floor": "10000"},
+                    "engine": "duckdb 2.0",
+                    "git_commit": None,
+                    "counts": {"customers": 20144, "tags": {"VIP": 1204}, "tiers": {}, "classes": {}},
+                    "movement": {
+                        "rows": 312,
+                        "customers": 290,
+                        "arrived": 12,
+                        "vanished": 0,
+                        "added": {"VIP": 3},
+                        "removed": {},
+                        "tiers": {},
+                        "classes": {},
+                    },
+                    "hash": "9c41…",
+                }
+            ]
+        },
+    )
+
+    parameters: Annotated[dict[str, Any], Field(description="The values that were in force.")]
+    engine: str
+    git_commit: str | None
+    counts: Counts
+    movement: Movement
+    hash: Annotated[str, Field(description="Of all that the version is, and of the version before it.")]
+
+
+class Change(_Model):
+    version: int
+    as_of: date
+    customer: str
+    kind: Kind
+    name: str
+    old: Annotated[str | None, Field(description="`given` for a tag, the level or the value; null for none.")]
+    new: str | None
+    since: date | None
+
+
+class Changes(Provenance):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    **PROVENANCE,
+                    "changes": [
+                        {
+                            "version": 7,
+                            "as_of": "2026-03-31",
+                            "customer": "17",
+                            "kind": "tag",
+                            "name": "VIP",
+                            "old": None,
+                            "new": "given",
+                            "since": "2026-03-31",
+                        }
+                    ],
+                    "next_cursor": "pJ1b…",
+                    "more": False,
+                }
+            ]
+        },
+    )
+
+    changes: list[Change]
+    next_cursor: Annotated[str, Field(description="What comes next begins here, now or later.")]
+    more: Annotated[bool, Field(description="Whether something already does.")]
 
 
 class Alive(_Model):

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 
 import ruleengine
 
-from . import problems
+from . import models, problems
 from .models import Problem
 from .problems import Kind
 
@@ -16,6 +16,13 @@ VERSION = "3.1.0"
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE = (problems.method_not_allowed, problems.host_not_served, problems.internal_error)
 _OF_THE_STORE = (problems.nothing_published, problems.store_unusable)
+
+_TAG = {"ETag": {"description": "Of this answer; send it as If-None-Match.", "schema": {"type": "string"}}}
+ETAG: dict[int | str, dict[str, Any]] = {
+    200: {"headers": _TAG},
+    304: {"description": "The client's answer still holds.", "headers": _TAG},
+}
+"""The responses of an operation that a client need not be sent twice."""
 
 DESCRIPTION = """\
 Tags, tiers and classes of customers, as published. Every answer comes from one version, whole, and says from which.
@@ -65,6 +72,11 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
             {"name": "operate", "description": "The server itself."},
         ],
     )
+    for name, schema in found["components"]["schemas"].items():
+        # FastAPI leaves null members of examples out.
+        extra = getattr(getattr(models, name, None), "model_config", {}).get("json_schema_extra")
+        if isinstance(extra, dict) and "examples" in extra:
+            schema["examples"] = extra["examples"]
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     found["components"]["schemas"] |= schema.pop("$defs")
     schema["properties"]["code"]["examples"] = list(problems.KINDS)

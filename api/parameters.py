@@ -2,8 +2,11 @@
 
 import difflib
 from collections.abc import Awaitable, Callable
+from datetime import date
 
 from fastapi import Request
+
+from ruleengine.store.store import Store
 
 from . import problems
 
@@ -31,11 +34,30 @@ def only(*known: str) -> Callable[[Request], Awaitable[None]]:
     return checked
 
 
-def version(request: Request) -> int | None:
-    """The number of the version that is asked for, if one is."""
-    text = request.query_params.get("version")
-    if text is None:
+def version(request: Request, store: Store) -> int | None:
+    """The version that is asked for, if one is: by `version`, or by a day that it was in force on, as `as_of`."""
+    if not request.scope["query_string"]:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) > 0):
-        raise problems.parameter_invalid(parameter="version", wrong="must be a whole number, at least 1")
-    return int(text)
+    number, day = request.query_params.get("version"), request.query_params.get("as_of")
+    if number is not None and day is not None:
+        raise problems.parameter_invalid(parameter="as_of", wrong="cannot be given beside `version`")
+    if number is not None:
+        if not (number.isascii() and number.isdigit() and len(number) <= 15 and int(number) > 0):
+            raise problems.parameter_invalid(parameter="version", wrong="must be a whole number, at least 1")
+        return int(number)
+    return None if day is None else _in_force(store, day)
+
+
+def _in_force(store: Store, text: str) -> int:
+    try:
+        if not text.isascii() or len(text) != len("2026-03-31"):
+            raise ValueError
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise problems.parameter_invalid(parameter="as_of", wrong="must be a day, such as 2026-03-31") from None
+    found = store.in_force(day)
+    if found is None:
+        if store.current() is None:
+            raise problems.nothing_published()
+        raise problems.version_unknown(message=f"No version was in force on {day}.")
+    return found.number

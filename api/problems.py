@@ -14,8 +14,9 @@ from starlette.requests import ClientDisconnect
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.messages import wording
-from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.store.refusals import NotKeptError, NotThereError, StoreUnusableError, WrongStoreError
+from ruleengine.verbs import outcome
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:problem-type:ruleengine:"
@@ -37,7 +38,7 @@ class Kind:
 
     def __call__(self, members: Mapping[str, object] | None = None, **facts: str | int) -> "Refused":
         """The failure itself, with further members for programs to read."""
-        return Refused(self, self.detail.format_map({name: _short(fact) for name, fact in facts.items()}), members)
+        return Refused(self, self.detail.format_map({name: short(fact) for name, fact in facts.items()}), members)
 
 
 class Refused(HTTPException):
@@ -55,7 +56,7 @@ class Refused(HTTPException):
         self.members = members or {}
 
 
-def _short(fact: str | int) -> str:
+def short(fact: str | int) -> str:
     text = str(fact)
     return text if len(text) <= LONGEST_FACT else f"{text[:LONGEST_FACT]}…"
 
@@ -81,9 +82,7 @@ cursor_invalid = Kind(
 )
 body_unreadable = Kind("body_unreadable", 400, "Unreadable body", "The body is not JSON in UTF-8.")
 path_unknown = Kind("path_unknown", 404, "Nothing at this path", "There is nothing at this path.")
-customer_unknown = Kind(
-    "customer_unknown", 404, "Unknown customer", "No customer `{customer}` is in version {version}."
-)
+customer_unknown = Kind("customer_unknown", 404, "Unknown customer", "{message}")
 version_unknown = Kind("version_unknown", 404, "Unknown version", "{message}")
 tag_unknown = Kind("tag_unknown", 404, "Unknown tag", "Version {version} has no tag `{tag}`.")
 tier_unknown = Kind("tier_unknown", 404, "Unknown tier", "Version {version} has no tier `{tier}`.")
@@ -94,6 +93,7 @@ class_unknown = Kind("class_unknown", 404, "Unknown class", "Version {version} h
 value_unknown = Kind(
     "value_unknown", 404, "Unknown value", "Class `{class}` of version {version} has no value `{value}`."
 )
+rule_unknown = Kind("rule_unknown", 404, "Unknown rule", "{message}")
 method_not_allowed = Kind("method_not_allowed", 405, "Method not allowed", "This path is not for {method}.")
 version_not_kept = Kind("version_not_kept", 410, "Version no longer kept", "{message}")
 body_too_large = Kind("body_too_large", 413, "Body too large", "A body may have at most {most} bytes.")
@@ -179,16 +179,26 @@ def of_problems(error: ProblemError) -> Refused:
     match error:
         case NotKeptError():
             return version_not_kept(message=message)
-        case NotThereError() if any(problem.code is codes.store_empty for problem in error.problems):
-            return nothing_published()
-        case NotThereError():
-            return version_unknown(message=message)
+        case NotThereError() | outcome.NotThereError():
+            return _not_there(message, error.problems[0])
         case StoreUnusableError() | WrongStoreError():
             # Paths and the system's own words are for the log alone.
             log.error("%s", message)
             return store_unusable()
         case _:
             return internal_error()
+
+
+def _not_there(message: str, problem: Problem) -> Refused:
+    match problem.code:
+        case codes.store_empty:
+            return nothing_published()
+        case codes.customer_unknown | codes.customer_not_a_number:
+            return customer_unknown(message=message)
+        case codes.rule_unknown | codes.rule_is_draft:
+            return rule_unknown(message=message)
+        case _:
+            return version_unknown(message=message)
 
 
 def _logged(error: Exception, with_trace: bool = False) -> str:
@@ -209,12 +219,12 @@ def of_body(errors: Sequence[ErrorDetails]) -> Refused:
         of_id = len(inside) == 2
         pointer = "".join(f"/{_escaped(str(part))}" for part in inside)
         places.setdefault(pointer, "must be a text or a whole number" if of_id else _said(error))
-    told = [{"pointer": pointer, "detail": _short(wrong)} for pointer, wrong in list(places.items())[:MOST_ERRORS]]
+    told = [{"pointer": pointer, "detail": short(wrong)} for pointer, wrong in list(places.items())[:MOST_ERRORS]]
     return body_invalid({"errors": told})
 
 
 def _escaped(part: str) -> str:
-    return _short(part).replace("~", "~0").replace("/", "~1")
+    return short(part).replace("~", "~0").replace("/", "~1")
 
 
 def _said(error: ErrorDetails) -> str:

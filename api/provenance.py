@@ -1,10 +1,15 @@
 """Which version an answer comes from, as every answer says it."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import ParamSpec, TypeVar
+
+from fastapi import Request, Response
 
 from ruleengine.schema import Manifest
 from ruleengine.store.records import Counts, Version
@@ -13,7 +18,11 @@ from ruleengine.verbs.published import computed, ordered
 
 from . import problems
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 MOST_REMEMBERED = 256
+FILES_AT_ONCE = 2
 FRESH = {"cache-control": "private, no-cache"}
 """Kept by the client alone, and asked about each time: a new version counts at once."""
 
@@ -28,7 +37,16 @@ class Provenance:
     head: bytes
     """The same as JSON, without braces."""
     etag: str
-    """Of a customer's answer: its own part of it changes only with the version."""
+    """Of an answer that changes only with the version."""
+
+    def answered(self, request: Request, content: Callable[[], bytes]) -> Response:
+        """Such an answer, or 304 to who has it already (RFC 9110, 13.1.2)."""
+        headers = {**FRESH, "etag": self.etag}
+        if (known := request.headers.get("if-none-match")) is not None:
+            given = [each.strip().removeprefix("W/") for each in known.split(",")]
+            if self.etag in given or given == ["*"]:
+                return Response(status_code=304, headers=headers)
+        return Response(content(), headers=headers, media_type="application/json")
 
 
 class Published:
@@ -37,10 +55,20 @@ class Published:
     def __init__(self, store: Store, manifest: Manifest, today: Callable[[], date] | None = None) -> None:
         zone = manifest.zone
         self.store = store
+        self.manifest = manifest
+        # Threads of our own that stay: each keeps a connection to the store.
+        self._files = ThreadPoolExecutor(FILES_AT_ONCE, "files")
         self._stale_after = manifest.stale_after_days
         self._today = today or (lambda: datetime.now(zone).date())
         self._remembered: dict[tuple[int, bool], Provenance] = {}
         self._as_of: dict[int, date] = {}
+
+    def close(self) -> None:
+        self._files.shutdown(wait=False, cancel_futures=True)
+
+    async def slowly(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something that reads files or computes, while others are answered."""
+        return await asyncio.get_running_loop().run_in_executor(self._files, lambda: work(*args, **kwargs))
 
     def current(self) -> Provenance:
         """Of the version that is current now; refused before the first."""

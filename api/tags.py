@@ -1,11 +1,11 @@
 """The tags there are."""
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from . import parameters, problems
 from .models import Tags
-from .openapi import refusals
-from .provenance import FRESH, Published, dumped
+from .openapi import ETAG, refusals
+from .provenance import Published, dumped
 
 
 def router(published: Published) -> APIRouter:
@@ -17,11 +17,11 @@ def router(published: Published) -> APIRouter:
         operation_id="listTags",
         summary="Tags, and how many have them",
         description="Every tag of the current version, also those that nobody has.",
-        responses=refusals(problems.parameter_unknown, problems.parameter_invalid),
+        responses={**ETAG, **refusals(problems.parameter_unknown, problems.parameter_invalid)},
     )
-    async def tags() -> Response:
+    async def tags(request: Request) -> Response:
         provenance = published.current()
         tags = [{"name": name, "customers": size} for name, size in provenance.counts.tags.items()]
-        return Response(dumped({**provenance.members, "tags": tags}), headers=FRESH, media_type="application/json")
+        return provenance.answered(request, lambda: dumped({**provenance.members, "tags": tags}))
 
     return routes

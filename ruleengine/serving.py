@@ -30,10 +30,16 @@ LAST_ANSWERS = 10
 """Seconds that are left to requests under way when the server is told to stop."""
 
 
-def app(store: "Store", manifest: Manifest, *, today: Callable[[], date] | None = None) -> "FastAPI":
+def app(
+    store: "Store",
+    manifest: Manifest,
+    *,
+    today: Callable[[], date] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> "FastAPI":
     """The HTTP application over a store, which stays the caller's to close; it answers to this machine alone."""
     create: Callable[..., FastAPI] = import_module("ruleengine.api.app").create_app
-    return create(store, manifest, today=today)
+    return create(store, manifest, today=today, stopping=stopping)
 
 
 def serve(settings: Serving) -> None:
@@ -48,7 +54,7 @@ def serve(settings: Serving) -> None:
         import uvicorn
 
         config = uvicorn.Config(
-            app(store, manifest),
+            app(store, manifest, stopping=lambda: server.should_exit),
             access_log=False,  # paths name customers
             backlog=BACKLOG,
             log_level="warning",

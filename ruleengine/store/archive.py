@@ -14,6 +14,7 @@ import duckdb
 from ruleengine.diagnostics import codes
 from ruleengine.planning.layout import ValueColumn
 from ruleengine.store import state
+from ruleengine.store.changes import COLUMNS
 from ruleengine.store.comparing import Comparison, compare, name_tables
 from ruleengine.store.documents import documents_sql
 from ruleengine.store.duck import identifier, literal
@@ -98,6 +99,16 @@ def history(duck: duckdb.DuckDBPyConnection, folder: Folder, runs: Sequence[str]
         {"key": key},
     ).fetchall()
     return [(step - 1, change(row)) for step, *row in rows]
+
+
+def changes(duck: duckdb.DuckDBPyConnection, path: Path, start: int, limit: int) -> list[Change]:
+    """The changes of a file from a row on."""
+    rows = duck.execute(
+        f"SELECT {', '.join(COLUMNS)} FROM read_parquet({literal(str(path))}, file_row_number = true) "
+        f"WHERE file_row_number >= $start AND file_row_number < $stop ORDER BY file_row_number",
+        {"start": start, "stop": start + limit},
+    )
+    return [change(row) for row in rows.fetchall()]
 
 
 def change(row: Sequence[Any]) -> Change:

@@ -23,6 +23,7 @@ from ruleengine.store.names import Names
 from ruleengine.store.records import (
     Answer,
     Answers,
+    Change,
     Diff,
     HistoryEntry,
     Identity,
@@ -220,6 +221,13 @@ class EmbeddedStore:
             )
 
         return self._from_files(find, empty=())
+
+    def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change, ...]:
+        def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> tuple[Change, ...]:
+            run = self._ledger.version(connection, version).run
+            return tuple(archive.changes(duck, self._folder.changes(run), start, limit))
+
+        return self._from_files(find)
 
     def values(self, key: Key, version: int | None = None) -> StoredValues | None:
         def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> StoredValues | None:

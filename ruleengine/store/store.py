@@ -18,6 +18,7 @@ from ruleengine.store.previewing import Asked
 from ruleengine.store.records import (
     Answer,
     Answers,
+    Change,
     Delta,
     Diff,
     HistoryEntry,
@@ -91,6 +92,10 @@ class Store(Protocol):
 
     def history(self, key: Key) -> tuple[HistoryEntry, ...]:
         """Every change of a customer, in every version, oldest first."""
+        ...
+
+    def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change, ...]:
+        """What a version changed for readers, from a place on, in an order that stays: by customer and kind."""
         ...
 
     def values(self, key: Key, version: int | None = None) -> StoredValues | None:

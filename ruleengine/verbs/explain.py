@@ -151,22 +151,29 @@ class Explanation:
 def explain(path: Path, profile: str, customer: str, name: str | None = None, number: int | None = None) -> Explanation:
     """Every rule of a version for one customer, or that of a name; ProblemError where any is not there."""
     with published.opened(path, profile) as (manifest, store):
-        key = published.key_of(store, customer)
-        answer = store.customer(key, number)
-        if answer.document is None:
-            raise NotThereError(codes.customer_unknown(None, customer=customer, version=answer.version))
-        version = store.version(answer.version)
-        ruleset = ruleset_of(manifest, store, version)
-        current = store.current()
-        return Explanation(
-            ruleset=manifest.name,
-            entity=published.identity_of(store).entity,
-            customer=key,
-            version=version.number,
-            as_of=version.as_of,
-            current=current is not None and current.number == version.number,
-            rules=explained_in(store, ruleset, version, key, _asked_for(ruleset, name, version.number)),
-        )
+        return explain_from(store, manifest, customer, name, number)
+
+
+def explain_from(
+    store: Store, manifest: Manifest, customer: str, name: str | None = None, number: int | None = None
+) -> Explanation:
+    """As `explain`, from a store that is open."""
+    key = published.key_of(store, customer)
+    answer = store.customer(key, number)
+    if answer.document is None:
+        raise NotThereError(codes.customer_unknown(None, customer=customer, version=answer.version))
+    version = store.version(answer.version)
+    ruleset = ruleset_of(manifest, store, version)
+    current = store.current()
+    return Explanation(
+        ruleset=manifest.name,
+        entity=published.identity_of(store).entity,
+        customer=key,
+        version=version.number,
+        as_of=version.as_of,
+        current=current is not None and current.number == version.number,
+        rules=explained_in(store, ruleset, version, key, _asked_for(ruleset, name, version.number)),
+    )
 
 
 def explained_in(

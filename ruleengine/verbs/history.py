@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ruleengine.diagnostics import codes
+from ruleengine.schema import Manifest
 from ruleengine.store.records import HistoryEntry, Key
+from ruleengine.store.store import Store
 from ruleengine.verbs import published
 from ruleengine.verbs.outcome import NotThereError
 
@@ -21,10 +23,15 @@ class History:
 def history(path: Path, profile: str, customer: str) -> History:
     """Every change of a customer in every version; ProblemError where no version knows the customer."""
     with published.opened(path, profile) as (manifest, store):
-        key = published.key_of(store, customer)
-        entries = store.history(key)
-        if not entries:
-            answer = store.customer(key)
-            if answer.document is None:
-                raise NotThereError(codes.customer_unknown(None, customer=customer, version=answer.version))
-        return History(ruleset=manifest.name, entity=published.identity_of(store).entity, customer=key, entries=entries)
+        return history_from(store, manifest, customer)
+
+
+def history_from(store: Store, manifest: Manifest, customer: str) -> History:
+    """As `history`, from a store that is open."""
+    key = published.key_of(store, customer)
+    entries = store.history(key)
+    if not entries:
+        answer = store.customer(key)
+        if answer.document is None:
+            raise NotThereError(codes.customer_unknown(None, customer=customer, version=answer.version))
+    return History(ruleset=manifest.name, entity=published.identity_of(store).entity, customer=key, entries=entries)

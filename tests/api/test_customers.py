@@ -162,7 +162,11 @@ def test_a_rollback_tells_when_its_answers_were_computed(client: TestClient, pub
         ("version=" + "9" * 40, (400, "parameter_invalid")),
         ("version=1&version=1", (400, "parameter_invalid")),
         ("verson=1", (400, "parameter_unknown")),
-        ("as_of=2026-03-31", (400, "parameter_unknown")),
+        ("as_of=2026-03-30", (404, "version_unknown")),
+        ("as_of=yesterday", (400, "parameter_invalid")),
+        ("as_of=20260331", (400, "parameter_invalid")),
+        ("as_of=2026-02-30", (400, "parameter_invalid")),
+        ("as_of=2026-03-31&version=1", (400, "parameter_invalid")),
     ],
 )
 def test_a_version_that_is_not_one_is_refused(client: TestClient, query: str, refused: tuple[int, str]) -> None:

@@ -1,13 +1,15 @@
 """Tags, and who has a tag, a level or a value."""
 
+import json
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from ruleengine.store.records import Key
 from ruleengine.store.store import Store
 from tests.api.asking import PROVENANCE, RULES, client_of, problem
-from tests.store.tables import Rules, held, publish
+from tests.store.tables import Held, Rules, held, publish
 
 
 def customers(answer: Any) -> list[str]:
@@ -109,6 +111,46 @@ def test_pages_stay_in_the_version_they_began_in(many: TestClient, store: Store)
     assert [each["customer"] for each in second["customers"]] == [str(number) for number in range(100, 250)]
     assert {name: first[name] for name in PROVENANCE} == {name: second[name] for name in PROVENANCE}
     assert customers(page(many, 10)) == []
+
+
+def lines(client: TestClient, path: str) -> tuple[Any, list[str]]:
+    answer = client.get(path, headers={"accept": "application/x-ndjson"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
+    first, *rest = [json.loads(line) for line in answer.text.splitlines()]
+    return first, [each["customer"] for each in rest]
+
+
+def test_a_stream_has_everybody_and_says_first_from_which_version(many: TestClient) -> None:
+    path = "/v1/tags/VIP/customers"
+    page = many.get(path).json()
+
+    first, everybody = lines(many, path)
+
+    assert first == {name: page[name] for name in ("tag", *PROVENANCE)}
+    assert everybody == [str(number) for number in range(250)]
+    assert everybody[:100] == [each["customer"] for each in page["customers"]]
+    assert lines(many, f"{path}?cursor={page['next_cursor']}")[1] == everybody[100:]
+
+
+def test_a_stream_of_many_pages_stays_in_its_version(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    everybody: dict[Key, Held] = {number: held("VIP") for number in range(2500)}
+    publish(store, "2026-01-01", everybody)
+    read, pages = store.members, list[int]()
+
+    def members(*args: Any, **kwargs: Any) -> Any:
+        page = read(*args, **kwargs)
+        if not pages:
+            publish(store, "2026-01-02", {number: held() for number in range(2500)})
+        pages.append(len(page.customers))
+        return page
+
+    monkeypatch.setattr(store, "members", members)
+
+    first, found = lines(client_of(store), "/v1/tags/VIP/customers")
+
+    assert first["version"] == 1
+    assert found == [str(number) for number in range(2500)]
+    assert pages == [1000, 1000, 500]
 
 
 def test_a_cursor_is_good_for_its_own_list_only(many: TestClient) -> None:

@@ -295,6 +295,23 @@ def test_a_difference_is_between_any_two_versions(store: Store) -> None:
     assert list(store.diff(1, 3).rows) == []
 
 
+def test_the_changes_of_a_version_are_told_from_any_place_on(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    version = publish(store, "2026-02-01", SECOND)
+
+    every = store.changes(2)
+
+    assert [(each.customer, each.name, each.old, each.new) for each in every] == [
+        (row.customer, row.name, row.old, row.new) for row in store.diff(1, 2).rows
+    ]
+    assert len(every) == version.movement.rows == 7
+    assert store.changes(2, 3, 2) == every[3:5]
+    assert store.changes(2, 6) == every[6:]
+    assert store.changes(2, 7) == ()
+    with pytest.raises(NotThereError):
+        store.changes(3)
+
+
 # -- rules that change -------------------------------------------------------------------------------------
 
 
