@@ -79,6 +79,14 @@ class Reach:
         elif rule.review is not None and rule.review.anniversary_of is not None:
             self.attributes.setdefault(rule.review.anniversary_of, rule.span)
 
+    def follow_rankings(self) -> None:
+        """Read what ranks customers among each other too, and who is among them."""
+        followed = set[str]()
+        while left := self.ranked.keys() - followed:
+            for name in sorted(left):
+                followed.add(name)
+                self._read(self._all_metrics[name].expression)
+
     def follow_reasons(self) -> None:
         """Read what the reasons of those rules say."""
         for key in list(self.rules):

@@ -26,7 +26,7 @@ def changes(rules: str) -> list[tuple[str, str]]:
         ('tag "A" when country is known', [("country is known", "not (country is known)")]),
         (
             'tag "A" when not country in ("DE", "FR")',
-            [('not country in ("DE", "FR")', 'not (not country in ("DE", "FR"))')],
+            [('not country in ("DE", "FR")', 'not (not country in ("DE", "FR"))'), ('"DE"', ""), ('"FR"', "")],
         ),
         (
             'tag "A" when country = "DE" unless country = "FR"',
@@ -67,6 +67,30 @@ def changes(rules: str) -> list[tuple[str, str]]:
 )
 def test_changes(rules: str, expected: list[tuple[str, str]]) -> None:
     assert sorted(changes(rules)) == sorted(expected)
+
+
+def test_of_a_list_each_entry_is_left_out() -> None:
+    found = changes('let near = "FR", "BE" then "FR", "NL" from 2026-07-01\ntag "A" when country in near')
+
+    assert [old for old, new in found if not new] == ['"FR"', '"BE"', '"FR"', '"NL"']
+
+
+def test_how_customers_fall_and_when_is_left_out() -> None:
+    ladder = 'tier t "A" when visits > 5 "B" when visits > 2 otherwise "C"'
+    found = changes(f"{ladder} fall one level at a time review monthly")
+
+    assert {("fall one level at a time", ""), ("review", "")} <= set(found)
+
+
+def test_budgets_are_changed() -> None:
+    found = changes('tag "A" when visits > 5 limit 20 by spend')
+
+    assert [new for old, new in found if old == "limit 20"] == [
+        "",
+        "limit 19",
+        "limit 21",
+        "the worst instead of the best",
+    ]
 
 
 def test_steps_are_those_of_the_last_digit_written() -> None:
@@ -134,6 +158,7 @@ CASES = [
     'tag "A" when country in ("DE", "FR")\ntag "B" when has tag "A" and visits > 1\n',
     'tag "A" when spend during previous 30 days > 2 * spend_30d\n',
     '标签 "常客" 当 visits >= 5 且 country = "中国"\n',
+    'let near = "FR", "BE"\ntag "A" when country in near\ntag "B" when country in ("DE", "NL")\n',
     'tag "Away" when recency > 60 until recency < 10 keep for 20 days\n',
     'tier loyalty "Gold" when spend_12m >= 2_000 keep while spend_12m >= 1_500 otherwise "Member" hold for 6 months\n',
 ]

@@ -30,10 +30,12 @@ def reach(ruleset: Ruleset, rules: Iterable[Owner], givens: Givens) -> Reach:
     return found
 
 
-def reached(ruleset: Ruleset, rules: Iterable[Owner], givens: Givens | None = None) -> frozenset[Owner]:
-    """Everything that the answers of rules are made from, the rules among it."""
-    givens = givens or Givens()
-    return _owners(ruleset, reach(ruleset, rules, givens), givens)
+def reached(ruleset: Ruleset, rules: Iterable[Owner]) -> frozenset[Owner]:
+    """Everything that the answers of rules are made from, other customers' included; the rules are among it."""
+    givens = Givens()
+    found = reach(ruleset, rules, givens)
+    found.follow_rankings()
+    return _owners(ruleset, found, givens)
 
 
 def _owners(ruleset: Ruleset, found: Reach, givens: Givens) -> frozenset[Owner]:
@@ -116,7 +118,7 @@ class SuiteCase:
     reaches: frozenset[Owner]
 
     def watched(self, ruleset: Ruleset, make: Make) -> None:
-        """Work out everything, those customers by `make` of whom something is expected; raises Overflow."""
+        """Work out what the expectations turn on, by `make` of whom something is expected; raises Overflow."""
         for _ in self._days(ruleset, make):
             pass
 
@@ -128,6 +130,7 @@ class SuiteCase:
 
     def _days(self, ruleset: Ruleset, make: Make) -> Iterator[tuple[date, Mapping[Any, Outcome]]]:
         """What everybody has on each of the suite's dates, remembering those before it."""
+        ruleset = self._read_of(ruleset)
         before: list[tuple[date, Mapping[Any, Outcome]]] = []
         for day in self.days:
             remembering = {
@@ -144,6 +147,16 @@ class SuiteCase:
             outcomes = evaluate_all(ruleset, remembering, day, self.parameters, make=chosen)
             before.append((day, outcomes))
             yield day, outcomes
+
+    def _read_of(self, ruleset: Ruleset) -> Ruleset:
+        """What the expectations turn on, and nothing else."""
+        metrics = {
+            name: metric
+            for name, metric in ruleset.metrics.items()
+            if ("metric", name) in self.reaches or name.startswith(MADE)
+        }
+        order = tuple(rule for rule in ruleset.order if (rule.kind, rule.name) in self.reaches)
+        return replace(ruleset, metrics=metrics, order=order)
 
     def _holds_on(self, day: date, outcomes: Mapping[Any, Outcome]) -> bool:
         for key, expectations in self.expected.get(day, {}).items():

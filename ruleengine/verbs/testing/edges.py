@@ -81,7 +81,8 @@ class Edges:
 
     def _reads_let(self, metric: str) -> bool:
         return any(
-            isinstance(part, ParameterValue) and ("let", part.parameter) in self._owners
+            (isinstance(part, ParameterValue) and ("let", part.parameter) in self._owners)
+            or (isinstance(part, OneOf) and ("let", part.choices) in self._owners)
             for part in walk(self._expression(metric))
         )
 

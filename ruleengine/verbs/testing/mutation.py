@@ -7,8 +7,9 @@ from pathlib import Path
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.verbs.opening import found_at
 from ruleengine.verbs.testing.cases import Case, ExampleCase, Owner
+from ruleengine.verbs.testing.changes import Kind
 from ruleengine.verbs.testing.coverage import percent
-from ruleengine.verbs.testing.mutants import Kind, Mutant, mutants
+from ruleengine.verbs.testing.mutants import Mutant, mutants
 
 MOST_PROVED = 400
 """Changes that no test notices of which it is asked whether they make any difference; where so many survive, all that

@@ -10,8 +10,9 @@ from ruleengine.checking.proofs.terms import Terms, is_decided
 from ruleengine.checking.rules import conditions
 from ruleengine.checking.ruleset import Ladder, Rule, Ruleset, Tag
 from ruleengine.verbs.testing.cases import reached
+from ruleengine.verbs.testing.changes import mapped
 from ruleengine.verbs.testing.conditions import Root
-from ruleengine.verbs.testing.mutants import Mutant, mapped
+from ruleengine.verbs.testing.mutants import Mutant
 
 
 class Possible:
@@ -90,6 +91,8 @@ def _is_touched(ruleset: Ruleset, rule: Rule, mutant: Mutant) -> bool:
     while open_:
         for part in walk(open_.pop()):
             if isinstance(part, ParameterValue) and part.parameter in names:
+                return True
+            if isinstance(part, OneOf) and part.choices in names:
                 return True
             if isinstance(part, MetricValue) and part.metric not in seen:
                 if part.metric in names:
