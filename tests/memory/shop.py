@@ -1,0 +1,73 @@
+"""The product itself, as a person uses it: a folder with rules and data, a store in it, and verbs."""
+
+import csv
+import json
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ruleengine.store.records import Version
+from ruleengine.verbs import published, run, versions
+from ruleengine.verbs.export import export
+from tests.memory.rules import ATTRIBUTES, Rules, text
+
+MANIFEST = """[ruleset]
+name = "made"
+timezone = "UTC"
+[profiles.default]
+engine = "duckdb"
+threads = 1
+store = "store"
+[profiles.default.sources]
+customers = "customers.csv"
+"""
+PROFILE = "default"
+
+
+class Shop:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "ruleset.toml").write_text(MANIFEST)
+
+    def write_rules(self, rules: Rules) -> None:
+        (self.folder / "made.rules").write_text(text(rules))
+
+    def write_customers(self, customers: Mapping[int, Mapping[str, Any]]) -> None:
+        with (self.folder / "customers.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", *ATTRIBUTES])
+            for key, customer in customers.items():
+                cells = [customer[name] for name in ATTRIBUTES]
+                writer.writerow([key, *(str(cell).lower() if isinstance(cell, bool) else cell for cell in cells)])
+
+    def run(self, day: date) -> run.RunReport:
+        return run.run(self.folder, PROFILE, as_of=day, actor="machine")
+
+    def publish(self, held: str) -> Version:
+        return versions.publish(self.folder, PROFILE, held, "looked at", "machine")
+
+    def rollback(self, number: int) -> Version:
+        return versions.rollback(self.folder, PROFILE, number, "was better", "machine")
+
+    def exported(self, *, version: int | None = None, run: str | None = None) -> list[list[str]]:
+        """The rows of an export, all but the number of the version."""
+        file = self.folder / "exported.csv"
+        export(self.folder, PROFILE, file, version=version, run=run)
+        with file.open(newline="") as lines:
+            head, *rows = csv.reader(lines)
+        assert head == ["customer_id", "kind", "name", "value", "since", "version"]
+        assert {row[-1] for row in rows} <= {str(version) if version else ""}
+        return [row[:-1] for row in rows]
+
+    def document(self, key: int) -> list[list[str]] | None:
+        """What the store says of a customer, as rows of an export; None where it does not know him."""
+        with published.opened(self.folder, PROFILE) as (_, store):
+            found = store.customer(key).document
+        if found is None:
+            return None
+        said = json.loads(found)
+        rows = [[str(key), "tag", tag["name"], "", tag["since"]] for tag in said["tags"]]
+        rows += [[str(key), "tier", name, it["level"], it["since"]] for name, it in said["tiers"].items()]
+        rows += [[str(key), "class", name, it["value"], it["since"]] for name, it in said["classes"].items()]
+        return sorted(rows)

@@ -1,0 +1,190 @@
+"""Random histories: whatever is published is what the second implementation makes of the same history."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from tests.memory import made
+from tests.memory.plain import Customer, Run, Version, published, rows
+from tests.memory.rules import Rules, text
+from tests.memory.shop import Shop
+
+LOOK = settings(
+    deadline=None,
+    max_examples=12,
+    stateful_step_count=10,
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+    suppress_health_check=list(HealthCheck),
+)
+LOOK_LONG = settings(LOOK, max_examples=400, stateful_step_count=14)
+
+
+STEPS = ("later",) * 6 + ("again", "earlier", "roll back", "change rules", "change rules", "publish", "publish")
+DAYS_ON = (1, 1, 1, 1, 2, 2, 3, 0, 7, 31)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A version, and what led to it."""
+
+    version: Version
+    base: int | None
+    detached: bool
+    customers: Mapping[int, Customer]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A held run."""
+
+    run: str
+    kept: Kept
+    compared_with: int | None
+
+
+class Histories(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.shop = Shop(Path(self.folder.name))
+        self.kept: dict[int, Kept] = {}
+        self.current: int | None = None
+        self.waiting: Waiting | None = None
+        self.written = Rules(())
+        self.customers: dict[int, Customer] = {}
+
+    def teardown(self) -> None:
+        try:
+            for number, kept in self.kept.items():
+                assert self.shop.exported(version=number) == kept.rows, f"version {number} is another one now"
+        finally:
+            self.folder.cleanup()
+
+    # -- what happens
+
+    @initialize(rules=made.rulesets(), customers=made.customers)
+    def begin(self, rules: Rules, customers: dict[int, Customer]) -> None:
+        self.change_rules_to(rules)
+        self.customers = customers
+        self.run(made.FIRST_DAY)
+
+    @rule(what=st.sampled_from(STEPS), data=st.data())
+    def step(self, what: str, data: st.DataObject) -> None:
+        match what:
+            case "later":
+                self.change_customers(data)
+                self.run(self.today() + timedelta(days=data.draw(st.sampled_from(DAYS_ON))))
+            case "again":
+                self.run(self.today())
+            case "earlier":
+                self.run(self.today() - timedelta(days=data.draw(st.integers(1, 6))))
+            case "roll back":
+                self.roll_back(data)
+            case "change rules":
+                self.change_rules_to(data.draw(made.changed(self.written)))
+            case _:
+                self.publish()
+
+    def roll_back(self, data: st.DataObject) -> None:
+        others = [number for number, kept in self.kept.items() if not kept.detached and number != self.current]
+        if others:
+            number = data.draw(st.sampled_from(others))
+            note(f"roll back to {number}")
+            target = self.kept[number]
+            back = self.shop.rollback(number)
+            self.keep(back.number, Kept(target.version, number, False, target.customers, target.rows))
+
+    def publish(self) -> None:
+        """Publish what is held, if that is still possible."""
+        waiting, self.waiting = self.waiting, None
+        if waiting and (waiting.compared_with == self.current or waiting.kept.detached):
+            note(f"publish {waiting.run}")
+            version = self.shop.publish(waiting.run)
+            self.keep(version.number, waiting.kept)
+
+    # -- and what must come of it
+
+    def today(self) -> date:
+        return made.FIRST_DAY if self.current is None else self.kept[self.current].version.as_of
+
+    def line(self) -> Sequence[Version]:
+        """What leads to the current version, oldest first."""
+        found, number = [], self.current
+        while number is not None:
+            found.append(self.kept[number].version)
+            number = self.kept[number].base
+        return found[::-1]
+
+    def in_force(self, day: date) -> int | None:
+        number = self.current
+        while number is not None and self.kept[number].version.as_of > day:
+            number = self.kept[number].base
+        return number
+
+    def change_rules_to(self, rules: Rules) -> None:
+        self.written = rules
+        note(text(rules))
+        self.shop.write_rules(rules)
+
+    def change_customers(self, data: st.DataObject) -> None:
+        changes = data.draw(st.dictionaries(st.sampled_from(made.KEYS), made.customer, max_size=len(made.KEYS)))
+        gone = data.draw(st.sets(st.sampled_from(made.KEYS), max_size=2)) if data.draw(st.integers(0, 4)) == 4 else ()
+        self.customers = {**self.customers, **changes}
+        for key in gone:
+            self.customers.pop(key, None)
+
+    def run(self, day: date) -> None:
+        note(f"on {day}: {dict(sorted(self.customers.items()))}")
+        customers = dict(sorted(self.customers.items()))
+        self.shop.write_customers(customers)
+        line = self.line()
+        version = Run(self.written, customers, day, published(line, day)).answers()
+        detached = self.current is not None and day < self.today()
+        base = self.in_force(day) if detached else self.current
+        before = self.kept[base].version.people.keys() if base is not None else set()
+        kept = Kept(version, base, detached, customers, as_text(rows(version, line)))
+        now = self.kept[self.current] if self.current is not None else None
+        same = now and (now.version.as_of, now.version.rules, now.customers) == (day, self.written, customers)
+        report = self.shop.run(day)
+        held = bool(before - customers.keys())
+        note(f"{report.outcome} {report.version} {report.reasons}")
+        assert report.outcome == ("unchanged" if same else "held" if held else "detached" if detached else "published")
+        if report.outcome == "held":
+            assert report.run
+            self.waiting = Waiting(report.run, kept, self.current)
+            assert self.shop.exported(run=report.run) == kept.rows
+        elif report.outcome != "unchanged":
+            assert report.version
+            self.keep(report.version, kept)
+
+    def keep(self, number: int, kept: Kept) -> None:
+        self.kept[number] = kept
+        note(f"version {number}: {kept.rows}")
+        assert self.shop.exported(version=number) == kept.rows
+        if not kept.detached:
+            self.current = number
+            for key in made.KEYS:
+                wanted = [row for row in kept.rows if row[0] == str(key)]
+                assert self.shop.document(key) == (sorted(wanted) if key in kept.version.people else None)
+
+
+def as_text(found: list[tuple[Any, ...]]) -> list[list[str]]:
+    return [[str(cell) for cell in row] for row in found]
+
+
+def test_histories() -> None:
+    run_state_machine_as_test(Histories, settings=LOOK)
+
+
+@pytest.mark.slow
+def test_histories_at_length() -> None:
+    run_state_machine_as_test(Histories, settings=LOOK_LONG)
