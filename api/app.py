@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 import ruleengine
 from ruleengine.schema import Manifest
 from ruleengine.store.store import Store
 
 from . import changes, customers, evidence, health, members, openapi, problems, tags, versions
+from .access import Access
 from .edge import Edge
 from .provenance import Published
 
@@ -21,13 +22,18 @@ def create_app(
     manifest: Manifest,
     *,
     local: bool = True,
+    rate: int | None = None,
     today: Callable[[], date] | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """Answers from a store, which stays the caller's to close. `local`: only to clients on this machine. Answers
-    without an end come to one once the server is `stopping`."""
+    """Answers from a store, which stays the caller's to close.
+
+    `local`: only to clients on this machine, and without keys as long as none was ever given. `rate`: requests a second
+    for each key. Answers without an end come to one once the server is `stopping`.
+    """
     published = Published(store, manifest, today)
-    customer_routes = customers.CustomerRoutes(published)
+    access = Access(store, published.today, rate, required=not local)
+    customer_routes = customers.CustomerRoutes(published, access)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -43,6 +49,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
         routes=customer_routes.routes,
+        dependencies=[Depends(access.guard)],
     )
     app.add_middleware(Edge, local=local)
     problems.install(app)

@@ -17,6 +17,7 @@ from ruleengine.store.records import Answer, Answers, Key
 from ruleengine.store.refusals import NotKeptError
 
 from . import parameters, problems
+from .access import Access
 from .models import MOST_IDS, Batch, Customer, Customers
 from .openapi import ETAG, refusals
 from .provenance import FRESH, Published, dumped
@@ -28,11 +29,11 @@ AT_ONCE = 100
 
 
 class CustomerRoutes:
-    def __init__(self, published: Published) -> None:
+    def __init__(self, published: Published, access: Access) -> None:
         self._published = published
         self.routes: list[BaseRoute] = [
-            Route("/v1/customers/{id:segment}", self.read),
-            Route(BATCH, self.batch, methods=["POST"]),
+            Route("/v1/customers/{id:segment}", access.guarded("GET", CUSTOMER, self.read)),
+            Route(BATCH, access.guarded("POST", BATCH, self.batch), methods=["POST"]),
         ]
 
     async def read(self, request: Request) -> Response:
@@ -142,6 +143,7 @@ documented = [
             problems.body_unreadable,
             problems.parameter_unknown,
             problems.parameter_invalid,
+            problems.body_late,
             problems.body_too_large,
             problems.media_type_unsupported,
             problems.body_invalid,

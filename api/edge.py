@@ -1,7 +1,10 @@
 """What is done to every request before it finds its route."""
 
+import asyncio
 import ipaddress
 import re
+import secrets
+import time
 from collections.abc import MutableMapping
 from functools import lru_cache
 from typing import Any
@@ -13,6 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from . import problems
 
 LARGEST_BODY = 1 << 20
+LONGEST_WAIT = 20.0
+"""Seconds within which a body must be there."""
+SECURITY: list[tuple[bytes, bytes]] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+_REQUEST_ID = re.compile(rb"[\w.-]{1,64}")
 
 
 class Edge:
@@ -29,6 +40,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        send = _with_headers(send, headers.get(b"x-request-id", b""))
         if self.local and not _names_this_machine(headers.get(b"host", b"localhost")):
             await problems.response(problems.host_not_served())(scope, receive, send)
             return
@@ -55,17 +67,37 @@ def too_large() -> problems.Refused:
 
 
 def _counted(receive: Receive) -> Receive:
-    received = 0
+    received, whole = 0, False
+    deadline = time.monotonic() + LONGEST_WAIT
 
     async def counted() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, whole
+        if whole:  # What comes then is that the client is gone, whenever that may be.
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            raise problems.body_late(seconds=int(LONGEST_WAIT)) from None
         received += len(message.get("body", b""))
         if received > LARGEST_BODY:
             raise too_large()
+        whole = not message.get("more_body", False)
         return message
 
     return counted
+
+
+def _with_headers(send: Send, request_id: bytes) -> Send:
+    """Give an answer the id of its request, the client's own where that is plain, and what keeps browsers safe."""
+    if not _REQUEST_ID.fullmatch(request_id):
+        request_id = secrets.token_hex(8).encode()
+
+    async def headed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *SECURITY, (b"x-request-id", request_id)]
+        await send(message)
+
+    return headed
 
 
 def _without_body(send: Send) -> Send:

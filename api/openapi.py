@@ -1,6 +1,6 @@
 """The document that describes the API."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 
 import ruleengine
 
-from . import models, problems
+from . import access, models, problems
 from .models import Problem
 from .problems import Kind
 
@@ -17,6 +17,7 @@ _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE = (problems.method_not_allowed, problems.host_not_served, problems.internal_error)
 _OF_THE_STORE = (problems.nothing_published, problems.store_unusable)
 
+_SECONDS = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
 _TAG = {"ETag": {"description": "Of this answer; send it as If-None-Match.", "schema": {"type": "string"}}}
 ETAG: dict[int | str, dict[str, Any]] = {
     200: {"headers": _TAG},
@@ -33,16 +34,23 @@ by `code`.
 
 def refusals(*kinds: Kind, reads_store: bool = True) -> dict[int | str, dict[str, Any]]:
     """The responses of an operation that are problems: these kinds, and those that every operation may have."""
+    found = _refusals((*kinds, *_EVERYWHERE, *(_OF_THE_STORE if reads_store else ())))
+    if 503 in found:
+        found[503]["headers"] = _SECONDS
+    found[405]["headers"] = {"Allow": {"description": "Methods that are.", "schema": {"type": "string"}}}
+    found["default"] = _problem("Anything else")
+    return found
+
+
+def _refusals(kinds: Iterable[Kind]) -> dict[int | str, dict[str, Any]]:
     found: dict[int | str, dict[str, Any]] = {}
-    for kind in (*kinds, *_EVERYWHERE, *(_OF_THE_STORE if reads_store else ())):
+    for kind in kinds:
         response = found.setdefault(kind.status, _problem(""))
         titles = [response["description"], kind.title] if response["description"] else [kind.title]
         response["description"] = "; or: ".join(titles)
         response["content"][problems.MEDIA_TYPE].setdefault("examples", {})[kind.code] = {"value": _example(kind)}
-    if 503 in found:
-        found[503]["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
-    found[405]["headers"] = {"Allow": {"description": "Methods that are.", "schema": {"type": "string"}}}
-    found["default"] = _problem("Anything else")
+    if 429 in found:
+        found[429]["headers"] = _SECONDS
     return found
 
 
@@ -72,6 +80,7 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
             {"name": "operate", "description": "The server itself."},
         ],
     )
+    access.secured(found, _refusals(access.REFUSALS))
     for name, schema in found["components"]["schemas"].items():
         # FastAPI leaves null members of examples out.
         extra = getattr(getattr(models, name, None), "model_config", {}).get("json_schema_extra")

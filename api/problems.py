@@ -81,6 +81,11 @@ cursor_invalid = Kind(
     "The cursor was not given out for this list. Use `next_cursor` of the page before as it is.",
 )
 body_unreadable = Kind("body_unreadable", 400, "Unreadable body", "The body is not JSON in UTF-8.")
+key_missing = Kind(
+    "key_missing", 401, "Key missing", "Send a key as `Authorization: Bearer …`; `ruleengine key create` gives one."
+)
+key_invalid = Kind("key_invalid", 401, "Key does not count", "The key is unknown, revoked or expired.")
+scope_missing = Kind("scope_missing", 403, "Key not good for this", "The key has no scope `{scope}`.")
 path_unknown = Kind("path_unknown", 404, "Nothing at this path", "There is nothing at this path.")
 customer_unknown = Kind("customer_unknown", 404, "Unknown customer", "{message}")
 version_unknown = Kind("version_unknown", 404, "Unknown version", "{message}")
@@ -95,6 +100,7 @@ value_unknown = Kind(
 )
 rule_unknown = Kind("rule_unknown", 404, "Unknown rule", "{message}")
 method_not_allowed = Kind("method_not_allowed", 405, "Method not allowed", "This path is not for {method}.")
+body_late = Kind("body_late", 408, "Body came too slowly", "The body was not there within {seconds} seconds.")
 version_not_kept = Kind("version_not_kept", 410, "Version no longer kept", "{message}")
 body_too_large = Kind("body_too_large", 413, "Body too large", "A body may have at most {most} bytes.")
 media_type_unsupported = Kind(
@@ -104,6 +110,7 @@ host_not_served = Kind(
     "host_not_served", 421, "Host not served", "This server answers only to names of the machine itself."
 )
 body_invalid = Kind("body_invalid", 422, "Invalid body", "The body is JSON, but not what this path asks for.")
+too_many_requests = Kind("too_many_requests", 429, "Too many requests", "Ask again once `Retry-After` is over.")
 internal_error = Kind("internal_error", 500, "Internal error", "A mistake of the server; its log tells more.")
 nothing_published = Kind("nothing_published", 503, "Nothing published yet", "There is no version to answer from yet.")
 store_unusable = Kind(

@@ -59,7 +59,7 @@ class Published:
         # Threads of our own that stay: each keeps a connection to the store.
         self._files = ThreadPoolExecutor(FILES_AT_ONCE, "files")
         self._stale_after = manifest.stale_after_days
-        self._today = today or (lambda: datetime.now(zone).date())
+        self.today = today or (lambda: datetime.now(zone).date())
         self._remembered: dict[tuple[int, bool], Provenance] = {}
         self._as_of: dict[int, date] = {}
 
@@ -85,7 +85,7 @@ class Published:
                 self._as_of.clear()
                 self._remembered.clear()
             as_of = self._as_of[number] = self.store.version(number).as_of
-        stale = self._stale_after is not None and (self._today() - as_of).days > self._stale_after
+        stale = self._stale_after is not None and (self.today() - as_of).days > self._stale_after
         found = self._remembered.get((number, stale))
         if found is None:
             found = self._remembered[number, stale] = self._made(number, stale)

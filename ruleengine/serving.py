@@ -34,67 +34,84 @@ def app(
     store: "Store",
     manifest: Manifest,
     *,
+    local: bool = True,
+    rate: int | None = None,
     today: Callable[[], date] | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> "FastAPI":
-    """The HTTP application over a store, which stays the caller's to close; it answers to this machine alone."""
+    """The HTTP application over a store, which stays the caller's to close.
+
+    `local`: it answers to this machine alone, and without keys as long as none was ever given. `rate`: requests a
+    second for each key.
+    """
     create: Callable[..., FastAPI] = import_module("ruleengine.api.app").create_app
-    return create(store, manifest, today=today, stopping=stopping)
+    return create(store, manifest, local=local, rate=rate, today=today, stopping=stopping)
 
 
 def serve(settings: Serving) -> None:
     """Answer over HTTP until told to stop; ProblemError where it cannot begin."""
-    address = _local(settings.host)
     from ruleengine.verbs import published
 
-    with (
-        published.opened(settings.ruleset, settings.profile) as (manifest, store),
-        _listening(address, settings.port) as listener,
-    ):
-        import uvicorn
-
-        config = uvicorn.Config(
-            app(store, manifest, stopping=lambda: server.should_exit),
-            access_log=False,  # paths name customers
-            backlog=BACKLOG,
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=LAST_ANSWERS,
-            timeout_keep_alive=KEEP_ALIVE,
-            ws="none",
-        )
-        server = uvicorn.Server(config)
-
-        def stop(number: int, frame: object) -> None:
-            server.should_exit = True
-
-        # uvicorn raises a signal anew once it has stopped; being told to stop is no failure.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
-        host, port = listener.getsockname()[:2]
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        print(f"Serving {manifest.name} on http://{where}", flush=True)
-        if store.current() is None:
-            print(
-                "Nothing is published yet: every answer is 503 until `ruleengine run` has made a version.", flush=True
-            )
-        server.run(sockets=[listener])
+    address = "127.0.0.1" if settings.host == "localhost" else settings.host
+    local = _is_local(address)
+    with published.opened(settings.ruleset, settings.profile) as (manifest, store):
+        has_keys = bool(store.keys())
+        if not local and not has_keys:
+            raise _open_to_all(settings.host)
+        with _listening(address, settings.port) as listener:
+            _serve(settings, manifest, store, listener, local, has_keys)
 
 
-def _local(host: str) -> str:
-    """The address of this machine that a host names."""
-    if host == "localhost":
-        return "127.0.0.1"
-    try:
-        if ipaddress.ip_address(host).is_loopback:
-            return host
-    except ValueError:
-        pass
-    reason = (
-        "only this machine itself can be served (127.0.0.1, ::1 or localhost), for whoever can reach the server can "
-        "read every customer"
+def _serve(
+    settings: Serving, manifest: Manifest, store: "Store", listener: socket.socket, local: bool, has_keys: bool
+) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app(store, manifest, local=local, rate=settings.rate, stopping=lambda: server.should_exit),
+        access_log=False,  # paths name customers
+        backlog=BACKLOG,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=LAST_ANSWERS,
+        timeout_keep_alive=KEEP_ALIVE,
+        ws="none",
     )
-    raise ProblemError(codes.system_refused(None, path=f"--host {host}", reason=reason))
+    server = uvicorn.Server(config)
+
+    def stop(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    # uvicorn raises a signal anew once it has stopped; being told to stop is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    host, port = listener.getsockname()[:2]
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    print(f"Serving {manifest.name} on http://{where}", flush=True)
+    if not has_keys:
+        print(
+            "No key was ever given, so this machine alone is served, and whoever is on it may ask: "
+            "`ruleengine key create` gives one.",
+            flush=True,
+        )
+    if store.current() is None:
+        print("Nothing is published yet: every answer is 503 until `ruleengine run` has made a version.", flush=True)
+    server.run(sockets=[listener])
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _open_to_all(host: str) -> ProblemError:
+    reason = (
+        "only this machine itself can be served (127.0.0.1, ::1 or localhost) while there is no key, for whoever can "
+        "reach the server could read every customer; `ruleengine key create` gives one"
+    )
+    return ProblemError(codes.system_refused(None, path=f"--host {host}", reason=reason))
 
 
 def _listening(host: str, port: int) -> socket.socket:

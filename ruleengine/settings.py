@@ -5,12 +5,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 
 ACTOR = "RULEENGINE_ACTOR"
 LONGEST_ACTOR = 200
+
+Scope = Literal["tags:read", "tags:write", "runs:execute", "rules:read", "audit:read", "admin"]
+"""What a key of the API is good for; `admin` is good for everything."""
 
 
 def actor(given: str | None = None, environment: Mapping[str, str] = os.environ) -> str:
@@ -36,3 +40,5 @@ class Serving:
     profile: str
     host: str = "127.0.0.1"
     port: int = 8000
+    rate: int = 1000
+    """Requests a second for each key."""

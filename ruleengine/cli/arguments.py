@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
+from ruleengine.settings import Scope
+
 MANIFEST = "ruleset.toml"
+SCOPES = get_args(Scope)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

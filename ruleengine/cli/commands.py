@@ -15,6 +15,7 @@ from ruleengine.cli import program as shared
 from ruleengine.cli.program import GOOD, HELD, PROBLEMS, Program, print_json
 from ruleengine.cli.terminal import Terminal
 from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.settings import Scope
 from ruleengine.verbs.shapes import as_json
 
 
@@ -468,17 +469,75 @@ def doctor(ctx: click.Context, ruleset: Path, profile: str, form: str) -> None:
     ctx.exit(shared.exit_code(ProblemError(*found.problems)) if found.problems else GOOD)
 
 
+@program.group()
+def key() -> None:
+    """Give, list and take away the keys by which applications ask the API."""
+
+
+@key.command("create")
+@arguments.ruleset
+@click.option("--name", required=True, help="Who will use it; changes made with it are recorded under this name.")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(arguments.SCOPES))
+@click.option("--expires", type=arguments.Day(), help="The first day on which it does not count any more.")
+@arguments.actor
+@arguments.profile
+@arguments.report_format
+def key_create(
+    ruleset: Path,
+    name: str,
+    scopes: tuple[Scope, ...],
+    expires: date | None,
+    actor: str | None,
+    profile: str,
+    form: str,
+) -> None:
+    """Give a key, and show its secret this once."""
+    from ruleengine.cli import keys as shown
+    from ruleengine.verbs import keys
+
+    report = keys.create(ruleset, profile, name, scopes, expires=expires, actor=actor)
+    _tell(form, report, lambda screen: shown.created(report, screen))
+
+
+@key.command("list")
+@arguments.ruleset
+@arguments.profile
+@arguments.report_format
+def key_list(ruleset: Path, profile: str, form: str) -> None:
+    """List the keys that were ever given."""
+    from ruleengine.cli import keys as shown
+    from ruleengine.verbs import keys
+
+    report = keys.listed(ruleset, profile)
+    _tell(form, report, lambda screen: shown.listed(report, screen))
+
+
+@key.command("revoke")
+@arguments.words("KEY")
+@arguments.profile
+@arguments.report_format
+def key_revoke(words: tuple[str, ...], profile: str, form: str) -> None:
+    """Take a key away, at once and for good."""
+    from ruleengine.cli import keys as shown
+    from ruleengine.verbs import keys
+
+    path, key_id = arguments.split(words, "KEY")
+    report = keys.revoke(path, profile, key_id)
+    _tell(form, report, lambda screen: shown.revoked(report, screen))
+
+
 @program.command()
 @arguments.ruleset
 @click.option("--host", default="127.0.0.1", show_default=True, help="The default is this machine alone.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--rate", type=click.IntRange(1), default=1000, show_default=True, help="Requests a second for each key.")
 @arguments.profile
-def serve(ruleset: Path, host: str, port: int, profile: str) -> None:
+def serve(ruleset: Path, host: str, port: int, rate: int, profile: str) -> None:
     """Answer over HTTP."""
     from ruleengine.serving import serve
     from ruleengine.settings import Serving
 
-    serve(Serving(ruleset=ruleset, profile=profile, host=host, port=port))
+    serve(Serving(ruleset=ruleset, profile=profile, host=host, port=port, rate=rate))
 
 
 def _tell(form: str, report: object, lines: Callable[[Terminal], Iterable[str]]) -> None:

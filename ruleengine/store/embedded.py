@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
@@ -18,11 +18,13 @@ from ruleengine.store.comparing import clear, name_tables
 from ruleengine.store.desk import Desk
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
+from ruleengine.store.keys import Keys
 from ruleengine.store.ledger import Ledger
 from ruleengine.store.names import Names
 from ruleengine.store.records import (
     Answer,
     Answers,
+    ApiKey,
     Change,
     Diff,
     HistoryEntry,
@@ -50,6 +52,7 @@ class EmbeddedStore:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._folder = Folder(path)
         self._ledger = Ledger(self._folder.ledger)
+        self._keys = Keys(self._folder.keys)
         self._clock = clock
 
     @property
@@ -323,6 +326,20 @@ class EmbeddedStore:
                 except (duckdb.IOException, OSError) as error:
                     last = error
         raise unusable(last)
+
+    # -- keys --------------------------------------------------------------------------------------------
+
+    def keys(self) -> tuple[ApiKey, ...]:
+        return self._keys.all()
+
+    def key(self, digest: str) -> ApiKey | None:
+        return self._keys.find(digest)
+
+    def add_key(self, key: ApiKey) -> None:
+        self._keys.add(key)
+
+    def revoke_key(self, key_id: str, moment: datetime) -> ApiKey:
+        return self._keys.revoke(key_id, moment)
 
     # -- writing -----------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ PARTIAL = ".partial"
 class Folder:
     """
     ledger.db           versions, runs, names, and the rows that are served
+    keys.db             keys of the API
     writer.lock
     runs/RUN/           changes.parquet; of a run arrivals.parquet, state.parquet, values.parquet, salts.parquet;
                         memory.parquet where it has something to remember; of a rollback overlay.parquet where
@@ -22,6 +23,7 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.ledger = root / "ledger.db"
+        self.keys = root / "keys.db"
         self.lock = root / "writer.lock"
         self.runs = root / "runs"
         self.salts = root / "salts"

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+from ruleengine.settings import Scope
 from ruleengine.types import Value
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -261,6 +262,22 @@ class HistoryEntry:
     created_at: datetime
     actor: str
     change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key by which an application asks the API."""
+
+    id: str
+    digest: str
+    """SHA-256 of its secret, which nobody keeps."""
+    name: str
+    scopes: tuple[Scope, ...]
+    actor: str
+    created_at: datetime
+    expires_on: date | None
+    """The first day on which it does not count any more."""
+    revoked_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

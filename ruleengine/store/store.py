@@ -6,7 +6,7 @@ Reading never waits for writing. Every answer comes from one version, whole. Ref
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from ruleengine.store.previewing import Asked
 from ruleengine.store.records import (
     Answer,
     Answers,
+    ApiKey,
     Change,
     Delta,
     Diff,
@@ -130,6 +131,20 @@ class Store(Protocol):
 
         `remembered` has who has anything to remember; a BOOLEAN there is TRUE or NULL. Its `customer` is BIGINT for
         integer keys, otherwise VARCHAR."""
+        ...
+
+    def keys(self) -> tuple[ApiKey, ...]:
+        """All that were ever given, oldest first. Neither this nor what follows waits for a run."""
+        ...
+
+    def key(self, digest: str) -> ApiKey | None:
+        """The key of a digest, also if it does not count any more."""
+        ...
+
+    def add_key(self, key: ApiKey) -> None: ...
+
+    def revoke_key(self, key_id: str, moment: datetime) -> ApiKey:
+        """The key as it is then; one that was revoked before stays as it is. NotThereError of an unknown one."""
         ...
 
     def writer(self, actor: str, identity: Identity) -> AbstractContextManager["Writer"]:

@@ -30,9 +30,9 @@ def manifest(text: str = MANIFEST) -> Manifest:
     return schema.parse(Path(), Source("ruleset.toml", text), text)
 
 
-def client_of(store: Store, *, today: date | None = None, text: str = MANIFEST) -> TestClient:
+def client_of(store: Store, *, today: date | None = None, text: str = MANIFEST, rate: int | None = None) -> TestClient:
     clock: Callable[[], date] | None = None if today is None else lambda: today
-    app = serving.app(store, manifest(text), today=clock)
+    app = serving.app(store, manifest(text), rate=rate, today=clock)
     return TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
 
 

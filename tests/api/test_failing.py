@@ -1,8 +1,12 @@
 """How requests fail that no resource is to blame for, and how the server says how it is."""
 
+import asyncio
+import json
 import logging
 import sqlite3
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -100,6 +104,7 @@ def test_a_method_that_is_not_for_a_path_is_refused(client: TestClient, method: 
 
 @pytest.mark.parametrize("path", [path for method, path in READS if method == "GET"] + ["/livez", "/v1/nowhere"])
 def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
+    client.headers["x-request-id"] = "one"
     got, head = client.get(path), client.head(path)
 
     assert head.status_code == got.status_code
@@ -121,3 +126,33 @@ def test_a_web_page_cannot_read_through_a_name_of_its_own(client: TestClient, ho
 
 def test_a_long_key_is_not_told_at_length(client: TestClient) -> None:
     assert len(client.get("/v1/customers/" + "x" * 10_000).json()["detail"]) < 300
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("ruleengine.api.edge"), "LONGEST_WAIT", 0.05)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.sleep(30)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"10"), (b"host", b"localhost")]
+    path = "/v1/customers:batchGet"
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    app: Any = client.app
+    asyncio.run(app({**scope, "headers": headers, "client": ("127.0.0.1", 1)}, receive, send))
+
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"])["code"] == "body_late"
+
+
+def test_an_answer_has_the_id_of_its_request(client: TestClient) -> None:
+    def told(given: str) -> str:
+        return client.get("/livez", headers={"x-request-id": given}).headers["x-request-id"]
+
+    assert told("order-17.a_b") == "order-17.a_b"
+    assert len({client.get("/livez").headers["x-request-id"] for _ in range(3)}) == 3
+    for strange in ("", "a b", "x" * 65, "a\tb", "<script>"):
+        assert told(strange) != strange

@@ -3,7 +3,8 @@
 import csv
 import json
 from collections.abc import Callable, Sequence
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.store import open_store
 from ruleengine.store.previewing import Asked
-from ruleengine.store.records import GIVEN, DiffRow, Identity, Key, RunState, VersionKind
+from ruleengine.store.records import GIVEN, ApiKey, DiffRow, Identity, Key, RunState, VersionKind
 from ruleengine.store.refusals import (
     NotKeptError,
     NotThereError,
@@ -310,6 +311,38 @@ def test_the_changes_of_a_version_are_told_from_any_place_on(store: Store) -> No
     assert store.changes(2, 7) == ()
     with pytest.raises(NotThereError):
         store.changes(3)
+
+
+# -- keys --------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_kept_by_digest_and_revoked_once(store: Store) -> None:
+    moment = datetime(2026, 3, 31, 12, tzinfo=UTC)
+    assert (store.keys(), store.key("d1")) == ((), None)
+    first = ApiKey(
+        id="one",
+        digest="d1",
+        name="客户 app",
+        scopes=("tags:read", "admin"),
+        actor="tester",
+        created_at=moment,
+        expires_on=date(2027, 1, 1),
+        revoked_at=None,
+    )
+    second = replace(first, id="another", digest="d2", created_at=moment + timedelta(seconds=1), expires_on=None)
+
+    store.add_key(first)
+    with store.writer("a run at work", IDENTITY):
+        store.add_key(second)
+        gone = store.revoke_key("one", moment + timedelta(days=1))
+
+    assert gone == replace(first, revoked_at=moment + timedelta(days=1))
+    assert store.revoke_key("one", moment + timedelta(days=9)) == gone
+    assert (store.key("d1"), store.key("d2"), store.key("d3")) == (gone, second, None)
+    assert store.keys() == (gone, second)
+    with pytest.raises(NotThereError) as error:
+        store.revoke_key("none", moment)
+    assert code_of(error) == "key-unknown"
 
 
 # -- rules that change -------------------------------------------------------------------------------------

@@ -1,0 +1,108 @@
+"""Keys of an embedded store: a file of their own, so that they are given and taken away while a run is at work."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
+from datetime import date, datetime
+from pathlib import Path
+
+from ruleengine.diagnostics import codes
+from ruleengine.store.records import ApiKey
+from ruleengine.store.refusals import NotThereError, StoreUnusableError, unusable
+
+FORMAT = 1
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS keys (
+    id TEXT PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,
+    key TEXT NOT NULL  -- the rest of it, as JSON
+) WITHOUT ROWID;
+"""
+
+
+class Keys:
+    """See `store.Store`: `keys`, `key`, `add_key`, `revoke_key`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def all(self) -> tuple[ApiKey, ...]:
+        with self._reading() as connection:
+            rows = connection.execute("SELECT key FROM keys").fetchall() if connection else []
+        return tuple(sorted((_key(text) for (text,) in rows), key=lambda key: (key.created_at, key.id)))
+
+    def find(self, digest: str) -> ApiKey | None:
+        with self._reading() as connection:
+            row = connection and connection.execute("SELECT key FROM keys WHERE digest = ?", (digest,)).fetchone()
+        return _key(row[0]) if row else None
+
+    def add(self, key: ApiKey) -> None:
+        with self._writing() as connection:
+            connection.execute("INSERT INTO keys VALUES (?, ?, ?)", (key.id, key.digest, _text(key)))
+
+    def revoke(self, key_id: str, moment: datetime) -> ApiKey:
+        with self._writing() as connection:
+            row = connection.execute("SELECT key FROM keys WHERE id = ?", (key_id,)).fetchone()
+            if row is None:
+                raise NotThereError(codes.key_unknown(None, key=key_id))
+            key = _key(row[0])
+            if key.revoked_at is None:
+                key = replace(key, revoked_at=moment)
+                connection.execute("UPDATE keys SET key = ? WHERE id = ?", (_text(key), key_id))
+        return key
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """None where no key was ever given."""
+        if not self._path.exists():
+            yield None
+            return
+        try:
+            with closing(
+                sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+            ) as connection:
+                _refuse_newer(connection)
+                yield connection
+        except sqlite3.Error as error:
+            raise unusable(error) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Nobody else on the machine need see even the digests.
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            with closing(sqlite3.connect(self._path, isolation_level=None, timeout=10)) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("BEGIN IMMEDIATE")
+                _refuse_newer(connection)
+                connection.execute(_TABLE)
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
+                yield connection
+                connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            raise unusable(error) from error
+
+
+def _refuse_newer(connection: sqlite3.Connection) -> None:
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found > FORMAT:
+        raise StoreUnusableError(codes.store_format_newer(None, found=found, known=FORMAT))
+
+
+def _text(key: ApiKey) -> str:
+    fields = {name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(key).items()}
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _key(text: str) -> ApiKey:
+    fields = json.loads(text)
+    fields["scopes"] = tuple(fields["scopes"])
+    fields["created_at"] = datetime.fromisoformat(fields["created_at"])
+    fields["expires_on"] = date.fromisoformat(fields["expires_on"]) if fields["expires_on"] else None
+    fields["revoked_at"] = datetime.fromisoformat(fields["revoked_at"]) if fields["revoked_at"] else None
+    return ApiKey(**fields)
