@@ -1,7 +1,7 @@
 """Made-up sources with all that makes engines disagree, and the customers that a ruleset sees in them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ruleengine.interpreter import Cell, Facts
 from ruleengine.interpreter.arithmetic import scaled
+from ruleengine.types import Value
 
 Draw = st.DrawFn
 
@@ -159,6 +160,21 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    customers: Mapping[Any, Mapping[str, Value]] = field(default_factory=dict)
+    """By customer and by the labels of `planning.memory`; who has nothing is not in it."""
+    known: Mapping[str, bool] = field(default_factory=dict)
+    """By what rules ask of the past: whether its name was published then."""
+
+    def of(self, customer: Any) -> dict[str, Value]:
+        """All labels of a customer, as a run keeps them among its values."""
+        return {
+            **{asked: False if known else None for asked, known in self.known.items()},
+            **self.customers.get(customer, {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A ruleset and data to run it on."""
 
@@ -168,6 +184,7 @@ class Case:
     model: Model
     tables: Mapping[str, Table]
     """By source: the customers and each events source."""
+    remembered: Remembered = field(default_factory=Remembered)
 
     def customers(self) -> dict[Any, Facts]:
         """Everyone the entity could hold, and what is known of him."""
@@ -196,7 +213,11 @@ class Case:
             + "".join(f"\n  {dict(row)}" for row in table.rows)
             for name, table in self.tables.items()
         )
-        printer.text(f"\nas of {self.as_of} in {self.timezone}\n{self.rules}{tables}\n")
+        memory = "".join(f"\n  {key!r}: {self.remembered.of(key)}" for key in self.remembered.customers)
+        printer.text(
+            f"\nas of {self.as_of} in {self.timezone}\n{self.rules}{tables}"
+            f"\nremembered: {dict(self.remembered.known)}{memory}\n"
+        )
 
 
 # -- values -------------------------------------------------------------------------------------------------

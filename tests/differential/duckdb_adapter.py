@@ -22,7 +22,7 @@ def run_sql(case: Case) -> dict[Any, Answers]:
         for name, table in case.tables.items():
             _write(directory / f"{name}.parquet", table)
         with DuckDB(ruleset, _profile(directory, list(case.tables), case.timezone)) as engine:
-            return answers_of(engine, case.as_of)
+            return answers_of(engine, case)
 
 
 def _profile(directory: Path, sources: Sequence[str], timezone: str) -> Profile:

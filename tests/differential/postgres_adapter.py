@@ -21,7 +21,7 @@ def run_sql(case: Case) -> dict[Any, Answers]:
         for name, table in case.tables.items():
             _write(connection, name, table)
         with Postgres(ruleset, _profile(Path(folder), case)) as engine:
-            return answers_of(engine, case.as_of)
+            return answers_of(engine, case)
 
 
 def _profile(directory: Path, case: Case) -> Profile:

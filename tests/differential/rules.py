@@ -540,11 +540,25 @@ def reference(draw: Draw, scope: Scope) -> Piece:
     names: list[Any] = [*scope.tags, *scope.ladders]
     chosen = draw(st.sampled_from(names))
     if not isinstance(chosen, LadderName):
+        if not chosen[1] and draw(st.integers(0, 2)) == 2:
+            return Piece(f"had tag {quoted(chosen[0])}{within(draw)}", "boolean", Level.COMPARISON)
         return Piece(f"has tag {quoted(chosen[0])}", "boolean", Level.COMPARISON)
     level = quoted(draw(st.sampled_from(chosen.values)))
+    if not chosen.draft and draw(st.integers(0, 2)) == 2:
+        words = draw(st.sampled_from(["was", "was not", *(["was at least"] if chosen.kind == "tier" else [])]))
+        return Piece(f"{chosen.kind} {chosen.name} {words} {level}{within(draw)}", "boolean", Level.COMPARISON)
     ways = ["is", "is not", *(["is at least", "is not at least"] if chosen.kind == "tier" else [])]
     words = draw(st.sampled_from(ways))
     return Piece(f"{chosen.kind} {chosen.name} {words} {level}", "boolean", Level.COMPARISON)
+
+
+def within(draw: Draw) -> str:
+    return draw(st.sampled_from(["", " within 90 days", " within 1 day"]))
+
+
+def length(draw: Draw) -> str:
+    """Of time."""
+    return draw(st.sampled_from(["1 day", "7 days", "30 days", "90 days", "2 weeks", "1 month", "12 months", "1 year"]))
 
 
 # -- statements ---------------------------------------------------------------------------------------------
@@ -672,10 +686,33 @@ class Writer:
     def write_tag(self, name: str, depth: int) -> None:
         draft = self.draw(st.integers(0, 3)) == 3
         scope = self.scope(draft)
-        when = condition(self.draw, scope, depth)
-        unless = f" unless {condition(self.draw, scope, depth - 1).text}" if self.draw(st.booleans()) else ""
-        self.lines.append(f"{'draft ' * draft}tag {quoted(name)} when {when.text}{unless}")
+        clauses = [f"when {condition(self.draw, scope, depth).text}"]
+        if self.draw(st.booleans()):
+            clauses.append(f"unless {condition(self.draw, scope, depth - 1).text}")
+        if self.draw(st.integers(0, 2)) == 2:
+            clauses.append(f"until {condition(self.draw, scope, 0).text}")
+        if self.draw(st.integers(0, 2)) == 2:
+            clauses.append(f"keep for {length(self.draw)}")
+        if self.draw(st.integers(0, 2)) == 2:
+            clauses.append("if unknown keep")
+        if self.draw(st.integers(0, 3)) == 3:
+            best = value(self.draw, lone(scope), self.draw(st.sampled_from(["exact", "exact", "date"])), 0)
+            lowest = "lowest " * self.draw(st.booleans())
+            clauses.append(f"limit {self.draw(st.sampled_from([1, 2, 3]))} by {lowest}{best.within(Level.SUM)}")
+        self.lines.append(f"{'draft ' * draft}tag {quoted(name)} {' '.join(clauses)}")
         self.tags = (*self.tags, (name, draft))
+
+    def write_manual_tag(self, name: str) -> None:
+        expires = f" expires after {length(self.draw)}" if self.draw(st.booleans()) else ""
+        self.lines.append(f"manual tag {quoted(name)}{expires}")
+        self.tags = (*self.tags, (name, False))
+
+    def write_group(self) -> None:
+        """Later ones are barred by earlier ones, so each refers to what stands before it."""
+        names = [name for name, draft in self.tags if not draft]
+        if len(names) > 1 and self.draw(st.integers(0, 2)) == 2:
+            count = self.draw(st.integers(2, len(names)))
+            self.lines.append(f"at most one of {', '.join(map(quoted, names[:count]))}")
 
     def write_reader(self) -> None:
         """A rule that reads every metric, so that a run has to work it out."""
@@ -684,15 +721,43 @@ class Writer:
 
     def write_ladder(self, name: str, depth: int) -> None:
         draft = self.draw(st.integers(0, 3)) == 3
-        kind = self.draw(st.sampled_from(["tier", "class"]))
+        kind = self.draw(st.sampled_from(["tier", "tier", "class"]))
         levels = ("Gold", "Silver", "Bronze", "青铜")[: self.draw(st.integers(1, 4))]
-        lines = [f"    {quoted(level)} when {condition(self.draw, self.scope(draft), depth).text}" for level in levels]
+        lines = []
+        for level in levels:
+            line = quoted(level)
+            if kind == "tier" and self.draw(st.integers(0, 3)) == 3:
+                line += f" formerly {quoted('old ' + level)}"
+            line += f" when {condition(self.draw, self.scope(draft), depth).text}"
+            if kind == "tier" and self.draw(st.integers(0, 2)) == 2:
+                line += f" keep while {condition(self.draw, self.scope(draft), 0).text}"
+            lines.append(f"    {line}")
         values = levels
         if self.draw(st.booleans()):
             lines.append('    otherwise "None"')
             values = (*levels, "None")
+        if kind == "tier":
+            lines += self._lasting()
         self.lines += [f"{'draft ' * draft}{kind} {name}", *lines]
         self.ladders = (*self.ladders, LadderName(kind, name, values, draft))
+        if kind == "tier" and not draft and self.draw(st.integers(0, 3)) == 3:
+            self.lines.append(f"manual tier {name} expires after {length(self.draw)}")
+
+    def _lasting(self) -> list[str]:
+        """How long levels last."""
+        lines = []
+        if self.draw(st.booleans()):
+            lines.append(f"    hold for {length(self.draw)}")
+        if self.draw(st.booleans()):
+            lines.append(f"    grace {length(self.draw)}")
+        ways = ["", "fall to earned", "fall one level at a time", "never fall"]
+        lines.append(f"    {self.draw(st.sampled_from(ways))}")
+        reviews = ["", "review daily", "review monthly", "review quarterly", "review yearly"]
+        reviews += [
+            f"review on anniversary of {column.name}" for column in self.model.attributes if column.kind == "date"
+        ]
+        lines.append(f"    {self.draw(st.sampled_from(reviews))}")
+        return lines
 
 
 def ruleset(draw: Draw, model: Model, as_of: date) -> str:
@@ -702,12 +767,15 @@ def ruleset(draw: Draw, model: Model, as_of: date) -> str:
     writer.write_model()
     for number in range(draw(st.integers(1, 4))):
         writer.write_metric(f"m{number}", draw(st.integers(1, 3)))
+    if draw(st.booleans()):
+        writer.write_manual_tag("by hand")
     # Rules in turn, so that each kind refers to the other.
     for number in range(draw(st.integers(1, 4))):
         if draw(st.integers(0, 2)) == 2:
             writer.write_ladder(f"l{number}", draw(st.integers(0, 1)))
         else:
             writer.write_tag(f"tag {number}", draw(st.integers(1, 2)))
+    writer.write_group()
     writer.write_reader()
     return "\n".join(writer.lines) + "\n"
 

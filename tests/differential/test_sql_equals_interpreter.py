@@ -1,7 +1,8 @@
 """Every engine says what the reference interpreter says, to the bit."""
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,8 +13,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from ruleengine.checking.ruleset import Tag
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
-from ruleengine.interpreter import Overflow, evaluate_all
+from ruleengine.interpreter import Outcome, Overflow, evaluate_all
 from ruleengine.interpreter.evaluation import Evaluation
+from ruleengine.interpreter.memory import from_values
+from ruleengine.planning.memory import Memory
+from ruleengine.planning.plan import plan
 from ruleengine.types import Value
 from tests.differential import duckdb_adapter, postgres_adapter
 from tests.differential.answers import Answers, checked
@@ -57,23 +61,39 @@ Engine = Callable[[Case], dict[Any, Answers]]
 
 def agree(case: Case, run_sql: Engine) -> None:
     ruleset = checked(case)
-    customers = case.customers()
+    customers = {
+        key: replace(facts, memory=from_values(ruleset, case.as_of, case.remembered.of(key)))
+        for key, facts in case.customers().items()
+    }
     try:
         expected = evaluate_all(ruleset, customers, case.as_of)
     except Overflow as overflow:
         overflows(case, overflow, run_sql)
         return
     actual = run_sql(case)
+    memory = plan(ruleset, case.as_of).memory
     assert set(actual) == set(expected)
     drafts = {rule.name for rule in ruleset.order if rule.draft and isinstance(rule, Tag)}
     for key, answers in actual.items():
         outcome = expected[key]
         evaluation = Evaluation(ruleset, customers[key], case.as_of)
-        attributes = {name: evaluation.attribute(name) for name in answers.values if name not in outcome.metrics}
-        different = differences(answers.values, {**attributes, **outcome.metrics})
+        recalled = {label: None for part in memory.parts for label in part.labels} | case.remembered.of(key)
+        others = answers.values.keys() - outcome.metrics.keys() - recalled.keys()
+        attributes = {name: evaluation.attribute(name) for name in others}
+        different = differences(answers.values, {**attributes, **recalled, **outcome.metrics})
         assert not different, (key, different)
         assert answers.tags == {name for name, given in outcome.tags.items() if given} - drafts, key
+        assert answers.left == tuple(left_for_the_next_run(memory, outcome)), key
         assert answers.ladders == {name: outcome.ladders[name] for name in answers.ladders}, key
+
+
+def left_for_the_next_run(memory: Memory, outcome: Outcome) -> Iterator[Value]:
+    for tag in memory.tags:
+        decision = outcome.decisions[tag.tag]
+        yield decision.last_match if outcome.tags[tag.tag] is True and decision.matches is not True else None
+    for tier in memory.tiers:
+        now = outcome.standings[tier.tier].now
+        yield from (now.level, now.reached, now.below)
 
 
 def overflows(case: Case, expected: Overflow, run_sql: Engine) -> None:
