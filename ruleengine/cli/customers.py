@@ -84,7 +84,7 @@ def rule_explanation(rule: RuleExplanation, terminal: Terminal) -> Iterator[str]
         yield f"{terminal.no} {rule.kind} {plain(rule.name)}  none"
     else:
         yield f'{terminal.yes} {rule.kind} {plain(rule.name)}  "{plain(rule.value)}"{since}'
-    for fact in _remembered(rule):
+    for fact in remembered(rule):
         yield f"    {terminal.dash} {fact}"
     rows: list[tuple[str, str]] = []
     if rule.when:
@@ -107,7 +107,7 @@ def rule_explanation(rule: RuleExplanation, terminal: Terminal) -> Iterator[str]
         yield f"  nearest: {ways}"
 
 
-def _remembered(rule: RuleExplanation) -> Iterator[str]:
+def remembered(rule: RuleExplanation) -> Iterator[str]:
     """What the answer has beside the conditions: from before, by others, or by hand."""
     if rule.by_hand is not None:
         yield _by_hand(rule.by_hand)

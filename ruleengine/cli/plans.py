@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from ruleengine.cli.blocks import Block, Heading, Table
-from ruleengine.cli.customers import condition_with_values
+from ruleengine.cli.customers import condition_with_values, remembered
 from ruleengine.cli.terminal import Terminal, counted
 from ruleengine.store.records import GIVEN, Amount
 from ruleengine.verbs.backtest import Backtest, Course
@@ -194,6 +194,8 @@ def why_moved(explanation: RuleExplanation, old: str | None, terminal: Terminal)
     """What speaks for the answer, or against the one before, on one line."""
     if explanation.because:
         return explanation.because
+    if explanation.kind == "tag" and (beside := [*remembered(explanation)]):
+        return "; ".join(beside)
     conditions: Sequence[Condition]
     before = next((line for line in explanation.lines if line.value == old), None)
     if explanation.kind == "tag" and explanation.value != GIVEN:

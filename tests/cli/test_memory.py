@@ -176,3 +176,14 @@ def test_all_statements_of_the_language_pass_their_own_examples(ask: Ask, tmp_pa
     answer = ask("test", tmp_path)
 
     assert (answer.code, answer.out) == (0, "✓ club: 2 examples · all hold\n")
+
+
+def test_a_plan_tells_what_stands_beside_the_conditions(ask: Ask, club: Path) -> None:
+    points(club, 15, 30, 22, 1)
+    assert ask("run", club, "--as-of", "2026-01-05").code == 0
+    points(club, 40, 30, 22, 1)
+
+    planned = ask("plan", club, "--as-of", "2026-01-06").out
+
+    assert '3         - tag "VIP"' in planned
+    assert "beyond its limit" in planned
