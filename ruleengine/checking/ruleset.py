@@ -231,6 +231,11 @@ class Ladder:
         )
 
     @property
+    def held_for(self) -> Duration:
+        """How long a level that is reached lasts at least: a review on that day lets nobody fall a second time."""
+        return self.hold or Duration(1, "day")
+
+    @property
     def formerly(self) -> dict[str, str]:
         """Former names of levels → the level."""
         return {former: level.value for level in self.levels for former in level.formerly}

@@ -154,7 +154,7 @@ def _ends(tier: Ladder, standing: Standing) -> date:
     """When hold and grace of somebody who has earned less are over."""
     assert standing.reached is not None
     assert standing.below is not None
-    return max(later(standing.reached, tier.hold), later(standing.below, tier.grace))
+    return max(later(standing.reached, tier.held_for), later(standing.below, tier.grace))
 
 
 _A_DAY = Duration(1, "day")

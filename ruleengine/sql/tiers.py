@@ -100,7 +100,7 @@ def _falls(answers: "Answers", tier: Ladder, reached: exp.Expression, below: exp
         review = last_anniversary(attribute, day, answers.dialect)
     else:
         review = build.day(last_review(tier.review, None, day))
-    ends = [_end(reached, tier.hold), _end(below.copy(), tier.grace)]
+    ends = [_end(reached, tier.held_for), _end(below.copy(), tier.grace)]
     made = build.all_of([exp.LTE(this=build.wrapped(end), expression=build.wrapped(review.copy())) for end in ends])
     assert made is not None
     return made

@@ -242,7 +242,8 @@ class Run:
                 if not short:
                     break
                 below = as_of
-            due = max(later(reached, tier.hold) if tier.hold else reached, later(below, tier.grace or (0, "day")))
+            # The review that let him fall to where he is does not count again.
+            due = max(later(reached, tier.hold or (1, "day")), later(below, tier.grace or (0, "day")))
             if tier.fall != "never" and any(is_review(day, tier, self.customers[key]) for day in days(due, self.day)):
                 now = held + 1 if tier.fall == "one level at a time" else earned
         if now < nothing:
