@@ -159,6 +159,7 @@ CASES = [
     'tag "A" when spend during previous 30 days > 2 * spend_30d\n',
     '标签 "常客" 当 visits >= 5 且 country = "中国"\n',
     'let near = "FR", "BE"\ntag "A" when country in near\ntag "B" when country in ("DE", "NL")\n',
+    'manual tag "Quiet"\ntag "Call" when recency > 60 unless has tag "Quiet"\n',
     'tag "Away" when recency > 60 until recency < 10 keep for 20 days\n',
     'tier loyalty "Gold" when spend_12m >= 2_000 keep while spend_12m >= 1_500 otherwise "Member" hold for 6 months\n',
 ]

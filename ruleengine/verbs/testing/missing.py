@@ -113,7 +113,7 @@ class Search:
         """The conditions of a rule, and those of rules that it refers to."""
         found: list[Any] = list(conditions(rule))
         for part in [part for condition in found for part in walk(condition)]:
-            if isinstance(part, HasTag):
+            if isinstance(part, HasTag) and part.tag in ruleset.tags:  # and not set by people
                 found.extend(self._read(ruleset, ruleset.tags[part.tag]))
             elif isinstance(part, LadderIs):
                 found.extend(self._read(ruleset, ruleset.ladders[part.ladder]))

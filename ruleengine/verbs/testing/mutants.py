@@ -39,7 +39,7 @@ class Mutant:
 
 def mutants(ruleset: Ruleset) -> Iterator[Mutant]:
     """Every change of what the answers of rules are made from, in the order of files and lines."""
-    found = [*_of_parameters(ruleset), *_of_metrics(ruleset), *_of_rules(ruleset)]
+    found = [*_of_entity(ruleset), *_of_parameters(ruleset), *_of_metrics(ruleset), *_of_rules(ruleset)]
     seen = set()
     for mutant in sorted(found, key=lambda each: (each.span.source.path, each.span.start, each.span.end)):
         key = mutant.span.source.path, mutant.span.start, mutant.span.end, mutant.before, mutant.after
@@ -49,6 +49,26 @@ def mutants(ruleset: Ruleset) -> Iterator[Mutant]:
 
 
 # -- where changes are made ------------------------------------------------------------------------------------
+
+
+def _of_entity(ruleset: Ruleset) -> Iterator[Mutant]:
+    """Changes of who is a customer at all."""
+    entity = ruleset.entity
+    if entity.where is None:
+        return
+    inside = changes(entity.where, True, Within(ruleset, windows=True))
+    for change, where in (
+        (left_out(entity.where, "where "), None),
+        *((change, change.expression) for change in inside),
+    ):
+        yield Mutant(
+            kind=change.kind,
+            span=change.span,
+            before=change.before,
+            after=change.after,
+            owners=frozenset([("entity", entity.name)]),
+            ruleset=replace(ruleset, entity=replace(entity, where=where)),
+        )
 
 
 def _of_parameters(ruleset: Ruleset) -> Iterator[Mutant]:

@@ -1,6 +1,6 @@
 """What the prover knows of tests: which answers no customer can have, and which changes make no difference."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import z3
@@ -53,21 +53,37 @@ def makes_no_difference(ruleset: Ruleset, mutant: Mutant) -> bool:
     parts = reached(ruleset, ((rule.kind, rule.name) for rule, _ in touched))
     names = {name for kind, name in parts if kind == "metric"}
     read = _closed(ruleset, names) | _closed(mutant.ruleset, names)
+    changed = _changed(ruleset, mutant)
+    other = _Renaming(changed, {name for kind, name in mutant.owners if kind == "let"})
     metrics = {
-        OTHER + name: replace(metric, name=OTHER + name, expression=_renamed(metric.expression))
+        OTHER + name: replace(metric, name=OTHER + name, expression=other.expression(metric.expression))
         for name, metric in mutant.ruleset.metrics.items()
-        if name in read or name not in ruleset.metrics
+        if name in changed and (name in read or name not in ruleset.metrics)
     }
-    parameters = {OTHER + name: replace(it, name=OTHER + name) for name, it in mutant.ruleset.parameters.items()}
+    parameters = {OTHER + name: replace(mutant.ruleset.parameters[name], name=OTHER + name) for name in other.lets}
     order = [rule for rule in ruleset.order if (rule.kind, rule.name) in parts]
     both = replace(
         ruleset,
         metrics={**{name: it for name, it in ruleset.metrics.items() if name in read}, **metrics},
         parameters={**ruleset.parameters, **parameters},
-        order=(*order, *(_with_renamed(other) for _, other in touched)),
+        order=(*order, *(other.rule(changed_rule) for _, changed_rule in touched)),
     )
     terms = Terms(both)
-    return all(_same(terms, one, _with_renamed(other)) for one, other in touched)
+    return all(_same(terms, one, other.rule(changed_rule)) for one, changed_rule in touched)
+
+
+def _changed(ruleset: Ruleset, mutant: Mutant) -> set[str]:
+    """Metrics that may be worth something else by a change; what is no other is the same to the prover."""
+    found = set[str]()
+    for name, metric in mutant.ruleset.metrics.items():  # which read none that comes later
+        if ruleset.metrics.get(name) is not metric or any(
+            (isinstance(part, MetricValue) and part.metric in found)
+            or (isinstance(part, ParameterValue) and ("let", part.parameter) in mutant.owners)
+            or (isinstance(part, OneOf) and ("let", part.choices) in mutant.owners)
+            for part in walk(metric.expression)
+        ):
+            found.add(name)
+    return found
 
 
 def _closed(ruleset: Ruleset, names: set[str]) -> set[str]:
@@ -117,13 +133,6 @@ def _same(terms: Terms, one: Rule, other: Rule) -> bool:
     return terms.impossible(dict(terms.reading), differ)
 
 
-def _with_renamed(rule: Rule) -> Rule:
-    if isinstance(rule, Tag):
-        unless = _renamed(rule.unless) if rule.unless is not None else None
-        return replace(rule, when=_renamed(rule.when), unless=unless)
-    return replace(rule, levels=tuple(replace(level, when=_renamed(level.when)) for level in rule.levels))
-
-
 def _by_value(terms: Terms, ladder: Ladder) -> dict[str | None, Any]:
     """For each value when a customer gets it."""
     lines = terms.reached(ladder)
@@ -134,13 +143,27 @@ def _by_value(terms: Terms, ladder: Ladder) -> dict[str | None, Any]:
     }
 
 
-def _renamed(expression: Expression) -> Expression:
-    match expression:
-        case MetricValue(metric=name):
-            return replace(expression, metric=OTHER + name)
-        case ParameterValue(parameter=name):
-            return replace(expression, parameter=OTHER + name)
-        case OneOf(choices=str(name), operand=operand):
-            return replace(expression, choices=OTHER + name, operand=_renamed(operand))
-        case _:
-            return mapped(expression, _renamed)
+@dataclass(frozen=True, slots=True)
+class _Renaming:
+    """Reads what changed under its other name."""
+
+    metrics: set[str]
+    lets: set[str]
+
+    def expression(self, expression: Expression) -> Expression:
+        match expression:
+            case MetricValue(metric=name) if name in self.metrics:
+                return replace(expression, metric=OTHER + name)
+            case ParameterValue(parameter=name) if name in self.lets:
+                return replace(expression, parameter=OTHER + name)
+            case OneOf(choices=str(name), operand=operand) if name in self.lets:
+                return replace(expression, choices=OTHER + name, operand=self.expression(operand))
+            case _:
+                return mapped(expression, self.expression)
+
+    def rule(self, rule: Rule) -> Rule:
+        if isinstance(rule, Tag):
+            unless = self.expression(rule.unless) if rule.unless is not None else None
+            return replace(rule, when=self.expression(rule.when), unless=unless)
+        levels = tuple(replace(level, when=self.expression(level.when)) for level in rule.levels)
+        return replace(rule, levels=levels)

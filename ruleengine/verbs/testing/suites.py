@@ -104,7 +104,7 @@ def _case(suite: Suite, store: Store, people: Population, opened: Opened) -> Sui
         days=suite.days,
         expected=expected_on,
         parameters={name: parameters[name].steps[0][1] for name in suite.parameters},
-        reaches=reached(opened.ruleset, named),
+        reaches=reached(opened.ruleset, named) | {("entity", opened.ruleset.entity.name)},
     )
 
 
