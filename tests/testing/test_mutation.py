@@ -2,8 +2,10 @@
 
 import pytest
 
+from ruleengine.checking.check import check
+from ruleengine.source import Source
 from ruleengine.verbs.testing.mutants import mutants
-from tests.testing.conftest import asked, checked
+from tests.testing.conftest import MODEL, asked, checked
 
 
 def changes(rules: str) -> list[tuple[str, str]]:
@@ -237,3 +239,14 @@ def test_a_definition_is_changed_in_every_window_at_once() -> None:
     survivors = asked(rules).mutation.survivors
 
     assert [each for each in survivors if each.file == "model.rules"] == []
+
+
+def test_who_is_a_customer_is_changed() -> None:
+    entity = MODEL.replace("(country text, birthday date)", '(country text, birthday date) where country != "XX"')
+    found = check([Source("model.rules", entity + 'tag "A" when visits > 1\n')], "page", "UTC")
+    assert found.ruleset is not None, found.problems
+
+    assert [(each.before, each.after) for each in mutants(found.ruleset) if "country" in each.before] == [
+        ('where country != "XX"', ""),
+        ('country != "XX"', 'country = "XX"'),
+    ]
