@@ -30,6 +30,9 @@ SCOPES: dict[tuple[str, str], Scope | None] = {
     ("GET", "/v1/changes"): "tags:read",
     ("GET", "/v1/versions"): "tags:read",
     ("GET", "/v1/versions/{number}"): "tags:read",
+    ("GET", "/v1/rulesets/current"): "rules:read",
+    ("POST", "/v1/rulesets:check"): "rules:read",
+    ("POST", "/v1/rulesets:evaluate"): "rules:read",
     ("GET", "/livez"): None,
     ("GET", "/readyz"): None,
 }

@@ -11,7 +11,7 @@ import ruleengine
 from ruleengine.schema import Manifest
 from ruleengine.store.store import Store
 
-from . import changes, customers, evidence, health, members, openapi, problems, tags, versions
+from . import changes, customers, evidence, health, members, openapi, problems, rulesets, tags, versions
 from .access import Access
 from .edge import Edge
 from .provenance import Published
@@ -53,7 +53,7 @@ def create_app(
     )
     app.add_middleware(Edge, local=local)
     problems.install(app)
-    for module in (tags, members, evidence, versions, health):
+    for module in (tags, members, evidence, versions, rulesets, health):
         app.include_router(module.router(published))
     app.include_router(changes.router(published, stopping))
     described: dict[str, Any] = {}

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 import ruleengine
@@ -42,6 +43,12 @@ def refusals(*kinds: Kind, reads_store: bool = True) -> dict[int | str, dict[str
     return found
 
 
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The body of an operation that reads it by itself, with exact numbers."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 def _refusals(kinds: Iterable[Kind]) -> dict[int | str, dict[str, Any]]:
     found: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
@@ -77,9 +84,12 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
         routes=routes,
         tags=[
             {"name": "read", "description": "What customers have."},
+            {"name": "author", "description": "What rules say, and would say."},
             {"name": "operate", "description": "The server itself."},
         ],
     )
+    for model in (models.RulesToCheck, models.ToEvaluate):
+        found["components"]["schemas"][model.__name__] = model.model_json_schema()
     access.secured(found, _refusals(access.REFUSALS))
     for name, schema in found["components"]["schemas"].items():
         # FastAPI leaves null members of examples out.

@@ -110,6 +110,7 @@ host_not_served = Kind(
     "host_not_served", 421, "Host not served", "This server answers only to names of the machine itself."
 )
 body_invalid = Kind("body_invalid", 422, "Invalid body", "The body is JSON, but not what this path asks for.")
+rules_invalid = Kind("rules_invalid", 422, "Rules with problems", "`problems` tells what is wrong with the rules.")
 too_many_requests = Kind("too_many_requests", 429, "Too many requests", "Ask again once `Retry-After` is over.")
 internal_error = Kind("internal_error", 500, "Internal error", "A mistake of the server; its log tells more.")
 nothing_published = Kind("nothing_published", 503, "Nothing published yet", "There is no version to answer from yet.")
@@ -222,12 +223,18 @@ def of_body(errors: Sequence[ErrorDetails]) -> Refused:
     places: dict[str, str] = {}
     for error in errors:
         # Below an id pydantic tells of each type that it could have had.
-        inside = error["loc"][:2]
-        of_id = len(inside) == 2
+        of_id = error["loc"][:1] == ("ids",) and len(error["loc"]) > 1
+        inside = error["loc"][:2] if of_id else error["loc"]
         pointer = "".join(f"/{_escaped(str(part))}" for part in inside)
         places.setdefault(pointer, "must be a text or a whole number" if of_id else _said(error))
     told = [{"pointer": pointer, "detail": short(wrong)} for pointer, wrong in list(places.items())[:MOST_ERRORS]]
     return body_invalid({"errors": told})
+
+
+def given_invalid(where: Sequence[str | int], wrong: str) -> Refused:
+    """Something in a body that has the right shape, and does not fit the rules."""
+    pointer = "".join(f"/{_escaped(str(part))}" for part in where)
+    return body_invalid({"errors": [{"pointer": pointer, "detail": short(wrong)}]})
 
 
 def _escaped(part: str) -> str:
@@ -250,6 +257,10 @@ def _said(error: ErrorDetails) -> str:
             return f"must be at most {limits['le']}"
         case "int_parsing" | "int_parsing_size" | "int_type":
             return "must be a whole number"
+        case "string_pattern_mismatch":
+            return "is not a plain name that ends with .rules"
+        case "date_from_datetime_parsing" | "date_parsing" | "date_type":
+            return "must be a day, such as 2026-03-31"
         case "list_type":
             return "must be an array"
         case _:

@@ -114,14 +114,19 @@ def explain(
     evaluation.run()
     if (found.kind, found.name) in evaluation.unanswered:
         raise NeedsPopulation(evaluation.unanswered[found.kind, found.name])
-    with overflow_of(found.kind, found.name):
-        match found:
+    return explain_rule(found, evaluation)
+
+
+def explain_rule(rule: Rule, evaluation: Evaluation) -> TagTrace | LadderTrace:
+    """Why a rule answers as it does in an evaluation that has answered it; raises Overflow."""
+    with overflow_of(rule.kind, rule.name):
+        match rule:
             case Tag():
-                return _explain_tag(found, evaluation)
+                return _explain_tag(rule, evaluation)
             case Ladder():
-                return _explain_ladder(found, evaluation)
+                return _explain_ladder(rule, evaluation)
             case _:
-                assert_never(found)
+                assert_never(rule)
 
 
 def _explain_tag(tag: Tag, evaluation: Evaluation) -> TagTrace:

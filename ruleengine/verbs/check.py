@@ -1,6 +1,7 @@
 """What is wrong with a ruleset, and what is in it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -8,9 +9,10 @@ from ruleengine.checking.check import check as check_files
 from ruleengine.checking.literals import text_literals
 from ruleengine.checking.proofs import prove
 from ruleengine.checking.ruleset import Ruleset
-from ruleengine.checking.uses import led_to
+from ruleengine.checking.uses import Reader, led_to
 from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
 from ruleengine.schema import DEFAULT_PROFILE, Manifest
+from ruleengine.source import Source
 from ruleengine.verbs import opening
 
 
@@ -35,16 +37,34 @@ def check(path: Path, profile: str | None = None, *, proofs: bool = True) -> Che
     Without `proofs` nothing is said of conditions that can never be true, hidden levels and the like.
     """
     manifest, sources = opening.read(path)
+
+    def never_seen(ruleset: Ruleset) -> list[Problem]:
+        asked = profile is not None or DEFAULT_PROFILE in manifest.profiles
+        return _never_seen(ruleset, manifest, profile) if asked else []
+
+    report, _ = checked_texts(manifest, sources, opening.reader(manifest), proofs=proofs, also=never_seen)
+    return replace(report, problems=opening.located(report.problems, manifest.directory))
+
+
+def checked_texts(
+    manifest: Manifest,
+    sources: Sequence[Source],
+    read: Reader,
+    *,
+    proofs: bool,
+    also: Callable[[Ruleset], Iterable[Problem]] = lambda ruleset: (),
+) -> tuple[CheckReport, Ruleset | None]:
+    """Everything found in rule files, by their own names, and the ruleset where none of it is an error."""
     today = datetime.now(manifest.zone).date()
-    checked = check_files(sources, manifest.name, manifest.timezone, today=today, read=opening.reader(manifest))
+    checked = check_files(sources, manifest.name, manifest.timezone, today=today, read=read)
     ruleset = checked.ruleset
     problems = Problems(checked.problems)
-    if ruleset and (profile is not None or DEFAULT_PROFILE in manifest.profiles):
-        problems.extend(led_to(problem, ruleset.uses) for problem in _never_seen(ruleset, manifest, profile))
+    if ruleset:
+        problems.extend(led_to(problem, ruleset.uses) for problem in also(ruleset))
     if ruleset and proofs:
         problems.extend(led_to(problem, ruleset.uses) for problem in prove(ruleset))
     errors = sum(problem.is_error for problem in problems)
-    return CheckReport(
+    report = CheckReport(
         ruleset=manifest.name,
         hash=ruleset.hash if ruleset else None,
         files=len(sources),
@@ -53,8 +73,9 @@ def check(path: Path, profile: str | None = None, *, proofs: bool = True) -> Che
         ladders=len(ruleset.ladders) if ruleset else None,
         errors=errors,
         warnings=len(problems) - errors,
-        problems=opening.located(problems, manifest.directory),
+        problems=tuple(problems),
     )
+    return report, None if errors else ruleset
 
 
 def _never_seen(ruleset: Ruleset, manifest: Manifest, name: str | None) -> list[Problem]:

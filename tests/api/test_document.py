@@ -24,6 +24,9 @@ PATHS = {
     ("GET", "/v1/changes"),
     ("GET", "/v1/versions"),
     ("GET", "/v1/versions/{number}"),
+    ("GET", "/v1/rulesets/current"),
+    ("POST", "/v1/rulesets:check"),
+    ("POST", "/v1/rulesets:evaluate"),
     ("GET", "/livez"),
     ("GET", "/readyz"),
 }
@@ -37,7 +40,11 @@ FILLED = {
     "name": "loyalty",
     "number": "1",
 }
-BODIES: dict[str, Any] = {"/v1/customers:batchGet": {"ids": ["1", "2", "stranger"]}}
+BODIES: dict[str, Any] = {
+    "/v1/customers:batchGet": {"ids": ["1", "2", "stranger"]},
+    "/v1/rulesets:check": {"files": {"shop.rules": shop.FILES["shop.rules"]}, "proofs": True},
+    "/v1/rulesets:evaluate": {"as_of": "2026-03-31", "metrics": {"monetary_90d": 2000}},
+}
 STREAMS = {"application/x-ndjson", "text/event-stream"}
 
 
