@@ -11,10 +11,11 @@ import ruleengine
 from ruleengine.schema import Manifest
 from ruleengine.store.store import Store
 
-from . import changes, customers, evidence, health, members, openapi, problems, rulesets, tags, versions
+from . import by_hand, changes, customers, evidence, health, members, openapi, problems, rulesets, runs, tags, versions
 from .access import Access
 from .edge import Edge
 from .provenance import Published
+from .writing import Desk
 
 
 def create_app(
@@ -33,11 +34,13 @@ def create_app(
     """
     published = Published(store, manifest, today)
     access = Access(store, published.today, rate, required=not local)
+    desk = Desk(published)
     customer_routes = customers.CustomerRoutes(published, access)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        desk.close()
         published.close()
 
     app = FastAPI(
@@ -56,6 +59,8 @@ def create_app(
     for module in (tags, members, evidence, versions, rulesets, health):
         app.include_router(module.router(published))
     app.include_router(changes.router(published, stopping))
+    for module in (by_hand, runs):
+        app.include_router(module.router(published, desk))
     described: dict[str, Any] = {}
 
     def document() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ruleengine.store.records import Counts, Kind, Movement, VersionKind
+from ruleengine.store.records import Counts, Kind, Movement, RunState, VersionKind
 from ruleengine.verbs.explain import RuleExplanation
 from ruleengine.verbs.what_if import Unanswered
 
@@ -294,6 +294,153 @@ class Changes(Provenance):
     changes: list[Change]
     next_cursor: Annotated[str, Field(description="What comes next begins here, now or later.")]
     more: Annotated[bool, Field(description="Whether something already does.")]
+
+
+Said = Annotated[
+    str, Field(min_length=1, max_length=1000, pattern=r"\S", description="Why; it stays with the version.")
+]
+Who = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+        description="Who, as the application knows its users; recorded with the key's name.",
+    ),
+]
+
+
+class Why(_Model):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reason": "Checked: a big promotion", "actor": "ana"}]}
+    )
+
+    reason: Said
+    actor: Who = None
+
+
+class SetTag(_Model):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"reason": "Asked on the phone", "actor": "ana", "expires_on": "2027-01-01"}]},
+    )
+
+    reason: Said
+    actor: Who = None
+    expires_on: Annotated[
+        date | None, Field(description="The first day on which it does not count; without it, as the rules say.")
+    ] = None
+
+
+class SetLevel(SetTag):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"level": "Gold", "reason": "A promise kept", "actor": "ana"}]}
+    )
+
+    level: str
+
+
+class Setting(_Model):
+    kind: Literal["tag", "tier"]
+    name: str
+    value: Annotated[str, Field(description="`given` of a tag, or the level.")]
+    expires_on: date | None
+    actor: str
+    reason: str | None
+
+
+class Effect(_Model):
+    kind: Kind
+    name: str
+    old: str | None
+    new: str | None
+    since: date | None
+
+
+class SetByHand(Provenance):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer": "17",
+                    **PROVENANCE,
+                    "setting": {
+                        "kind": "tag",
+                        "name": "Do not contact",
+                        "value": "given",
+                        "expires_on": "2027-01-01",
+                        "actor": "ana (crm)",
+                        "reason": "Asked on the phone",
+                    },
+                    "changes": [
+                        {"kind": "tag", "name": "Do not contact", "old": None, "new": "given", "since": "2026-03-31"}
+                    ],
+                }
+            ]
+        },
+    )
+
+    customer: str
+    setting: Annotated[Setting | None, Field(description="What is set now; null where it was taken away.")]
+    changes: Annotated[list[Effect], Field(description="All that changed for the customer.")]
+
+
+class Publication(Provenance):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{**PROVENANCE, "kind": "rollback", "actor": "ana (ops)", "reason": "Prices were wrong"}]
+        },
+    )
+
+    kind: VersionKind
+    actor: str
+    reason: str | None
+
+
+class _Run(_Model):
+    id: str
+    kind: VersionKind
+    state: RunState
+    as_of: date
+    ruleset_hash: str
+    base: Annotated[int | None, Field(description="The version that it was compared with.")]
+    version: Annotated[int | None, Field(description="That it made, or that it is the same as.")]
+    reasons: Annotated[list[str], Field(description="Why it was held, or failed.")]
+    actor: str
+    started_at: datetime
+    finished_at: datetime | None
+
+
+_RUN: dict[str, Any] = {
+    "id": "20260401T020005Z-5f2b0c",
+    "kind": "run",
+    "state": "held",
+    "as_of": "2026-03-31",
+    "ruleset_hash": "5f2b0c…",
+    "base": 6,
+    "version": None,
+    "reasons": ["check tag VIP covers 0.5% to 10%: 12.1%"],
+    "actor": "scheduler",
+    "started_at": "2026-04-01T02:00:05.010+00:00",
+    "finished_at": "2026-04-01T02:00:09.120+00:00",
+}
+
+
+class Runs(_Model):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"runs": [_RUN]}]})
+
+    runs: list[_Run]
+
+
+class RunInFull(_Run):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{**_RUN, "counts": None, "movement": None}]}
+    )
+
+    counts: Counts | None
+    movement: Annotated[Movement | None, Field(description="Against the version that it was compared with.")]
 
 
 _FILES: dict[str, Any] = {"value.rules": 'tag "VIP" when monetary_90d > 10_000'}

@@ -84,6 +84,7 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
         routes=routes,
         tags=[
             {"name": "read", "description": "What customers have."},
+            {"name": "write", "description": "What people set."},
             {"name": "author", "description": "What rules say, and would say."},
             {"name": "operate", "description": "The server itself."},
         ],

@@ -5,6 +5,7 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +16,14 @@ from starlette.requests import ClientDisconnect
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.messages import wording
 from ruleengine.diagnostics.problem import Problem, ProblemError
-from ruleengine.store.refusals import NotKeptError, NotThereError, StoreUnusableError, WrongStoreError
+from ruleengine.store.refusals import (
+    NotKeptError,
+    NotThereError,
+    RefusedError,
+    StoreLockedError,
+    StoreUnusableError,
+    WrongStoreError,
+)
 from ruleengine.verbs import outcome
 
 MEDIA_TYPE = "application/problem+json"
@@ -99,9 +107,13 @@ value_unknown = Kind(
     "value_unknown", 404, "Unknown value", "Class `{class}` of version {version} has no value `{value}`."
 )
 rule_unknown = Kind("rule_unknown", 404, "Unknown rule", "{message}")
+run_unknown = Kind("run_unknown", 404, "Unknown run", "{message}")
 method_not_allowed = Kind("method_not_allowed", 405, "Method not allowed", "This path is not for {method}.")
 body_late = Kind("body_late", 408, "Body came too slowly", "The body was not there within {seconds} seconds.")
+refused = Kind("refused", 409, "Cannot be done", "{message}")
+writer_busy = Kind("writer_busy", 409, "Somebody else writes", "A run, or another write, is at work; ask again later.")
 version_not_kept = Kind("version_not_kept", 410, "Version no longer kept", "{message}")
+version_moved = Kind("version_moved", 412, "Not the version you saw", "Version {version} is the current one.")
 body_too_large = Kind("body_too_large", 413, "Body too large", "A body may have at most {most} bytes.")
 media_type_unsupported = Kind(
     "media_type_unsupported", 415, "Unsupported media type", "The body must be `application/json`."
@@ -152,6 +164,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def of_parameters(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
+        if any(each["loc"][0] == "body" for each in error.errors()):
+            inside = [{**each, "loc": each["loc"][1:]} for each in error.errors() if each["loc"][0] == "body"]
+            return response(of_body(cast("Sequence[ErrorDetails]", inside)))
         return response(parameter_invalid(parameter=str(first["loc"][-1]), wrong=_said(first)))
 
     @app.exception_handler(ClientDisconnect)
@@ -189,6 +204,11 @@ def of_problems(error: ProblemError) -> Refused:
             return version_not_kept(message=message)
         case NotThereError() | outcome.NotThereError():
             return _not_there(message, error.problems[0])
+        case StoreLockedError():
+            return Refused(writer_busy, writer_busy.detail, headers={"retry-after": RETRY_AFTER})
+        case RefusedError():
+            # Which of the messages it is, by its own code: docs/diagnostics.md.
+            return refused({"problem": error.problems[0].code.name}, message=message)
         case StoreUnusableError() | WrongStoreError():
             # Paths and the system's own words are for the log alone.
             log.error("%s", message)
@@ -203,6 +223,8 @@ def _not_there(message: str, problem: Problem) -> Refused:
             return nothing_published()
         case codes.customer_unknown | codes.customer_not_a_number:
             return customer_unknown(message=message)
+        case codes.run_unknown:
+            return run_unknown(message=message)
         case codes.rule_unknown | codes.rule_is_draft:
             return rule_unknown(message=message)
         case _:
@@ -249,6 +271,12 @@ def _said(error: ErrorDetails) -> str:
             return "is missing"
         case "extra_forbidden":
             return "is not known here"
+        case "string_too_short":
+            return "must not be empty"
+        case "string_too_long":
+            return f"must not have more than {limits['max_length']} characters"
+        case "model_attributes_type" | "dict_type":
+            return "must be an object"
         case "too_long":
             return f"must not be longer than {limits['max_length']}"
         case "greater_than_equal":
@@ -258,7 +286,7 @@ def _said(error: ErrorDetails) -> str:
         case "int_parsing" | "int_parsing_size" | "int_type":
             return "must be a whole number"
         case "string_pattern_mismatch":
-            return "is not a plain name that ends with .rules"
+            return "is not of the form that is asked for"
         case "date_from_datetime_parsing" | "date_parsing" | "date_type":
             return "must be a day, such as 2026-03-31"
         case "list_type":

@@ -1,11 +1,11 @@
 """Tags, and levels of tiers, that people set: what then changes for that customer, at once."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ruleengine import settings
 from ruleengine.checking.ruleset import Ladder, ManualTag, Ruleset, Tag
@@ -17,6 +17,7 @@ from ruleengine.planning.layout import LadderSlot, TagSlot
 from ruleengine.planning.plan import plan
 from ruleengine.planning.recall import recalled
 from ruleengine.planning.reviews import later
+from ruleengine.schema import Manifest
 from ruleengine.store.canonical import plain
 from ruleengine.store.records import (
     GIVEN,
@@ -35,6 +36,8 @@ from ruleengine.store.store import Store
 from ruleengine.verbs import published
 from ruleengine.verbs.explain import facts_of, ruleset_of
 from ruleengine.verbs.outcome import NotThereError
+
+Settable = Literal["tag", "tier"]
 
 Held = Mapping[tuple[Kind, str], tuple[str, date]]
 """What a customer has, by kind and name: the value (GIVEN of a tag), and since when."""
@@ -90,59 +93,83 @@ def _write(
 ) -> ByHandReport:
     who = settings.actor(actor)
     with published.opened(path, profile) as (manifest, store):
-        key = published.key_of(store, customer)
-        with store.writer(who, published.identity_of(store)) as writer:
-            current = store.current()
-            if current is None:
-                raise no_version()
-            ruleset = ruleset_of(manifest, store, current)
-            target = _target(ruleset, name, level, sets=sets)
-            now = _held(store, key, current)
-            if now is None:
-                raise NotThereError(codes.customer_unknown(None, customer=customer, version=current.number))
-            before = store.manual(key)
-            if not sets and _setting(before, target) is None:
-                raise RefusedError(codes.not_set_by_hand(None, name=name, customer=customer))
-            value = None if not sets else GIVEN if isinstance(target, ManualTag) else level
-            declared = target if isinstance(target, ManualTag) else target.manual
-            if sets and expires is None and declared is not None and declared.expires_after is not None:
-                expires = later(current.as_of, declared.expires_after)
-            if expires is not None and expires <= current.as_of:
-                raise RefusedError(codes.expires_too_early(None, expires=str(expires), as_of=str(current.as_of)))
-            then = [each for each in before if each is not _setting(before, target)]
-            then.extend(_wanted(target, value, current.as_of, who))
-            made = _Evaluated.of(store, ruleset, current, key, now, then)
-            version = writer.set_manual(
-                ManualWrite(
-                    customer=key,
-                    kind=target.kind if isinstance(target, ManualTag) else "tier",
-                    name=target.name,
-                    value=value,
-                    expires_on=expires,
-                    changes=tuple(made.changes()),
-                    memory=tuple(made.memory()),
-                    report={},
-                    reason=reason,
-                )
-            )
-        return ByHandReport(
-            ruleset=manifest.name,
-            customer=key,
-            version=version.number,
-            as_of=version.as_of,
-            setting=_setting(store.manual(key), target),
-            changes=tuple(made.changes()),
+        return write_in(
+            store, manifest, customer, name, level=level, sets=sets, expires=expires, reason=reason, actor=who
         )
 
 
-def _target(ruleset: Ruleset, name: str, level: str | None, *, sets: bool) -> ManualTag | Ladder:
+def write_in(
+    store: Store,
+    manifest: Manifest,
+    customer: str,
+    name: str,
+    *,
+    kind: Settable | None = None,
+    level: str | None,
+    sets: bool,
+    expires: date | None,
+    reason: str,
+    actor: str,
+    check: Callable[[Version], None] = lambda current: None,
+) -> ByHandReport:
+    """As `tag` and `untag`, in a store that is open, and, where a kind is named, only of that one. `check` may refuse
+    the version that is current."""
+    key = published.key_of(store, customer)
+    with store.writer(actor, published.identity_of(store)) as writer:
+        current = store.current()
+        if current is None:
+            raise no_version()
+        check(current)
+        ruleset = ruleset_of(manifest, store, current)
+        target = _target(ruleset, name, level, sets=sets, kind=kind)
+        now = _held(store, key, current)
+        if now is None:
+            raise NotThereError(codes.customer_unknown(None, customer=customer, version=current.number))
+        before = store.manual(key)
+        if not sets and _setting(before, target) is None:
+            raise RefusedError(codes.not_set_by_hand(None, name=name, customer=customer))
+        value = None if not sets else GIVEN if isinstance(target, ManualTag) else level
+        declared = target if isinstance(target, ManualTag) else target.manual
+        if sets and expires is None and declared is not None and declared.expires_after is not None:
+            expires = later(current.as_of, declared.expires_after)
+        if expires is not None and expires <= current.as_of:
+            raise RefusedError(codes.expires_too_early(None, expires=str(expires), as_of=str(current.as_of)))
+        then = [each for each in before if each is not _setting(before, target)]
+        then.extend(_wanted(target, value, current.as_of, actor))
+        made = _Evaluated.of(store, ruleset, current, key, now, then)
+        version = writer.set_manual(
+            ManualWrite(
+                customer=key,
+                kind=target.kind if isinstance(target, ManualTag) else "tier",
+                name=target.name,
+                value=value,
+                expires_on=expires,
+                changes=tuple(made.changes()),
+                memory=tuple(made.memory()),
+                report={},
+                reason=reason,
+            )
+        )
+    return ByHandReport(
+        ruleset=manifest.name,
+        customer=key,
+        version=version.number,
+        as_of=version.as_of,
+        setting=_setting(store.manual(key), target),
+        changes=tuple(made.changes()),
+    )
+
+
+def _target(
+    ruleset: Ruleset, name: str, level: str | None, *, sets: bool, kind: Settable | None = None
+) -> ManualTag | Ladder:
     """The manual tag of a name, or the tier whose level may be set; says why there is none."""
-    if (tag := ruleset.manual_tags.get(name)) is not None:
+    if kind != "tier" and (tag := ruleset.manual_tags.get(name)) is not None:
         if level is not None:
             raise RefusedError(codes.tag_without_level(None, name=name))
         return tag
     tier = ruleset.ladders.get(name)
-    if tier is not None and tier.manual is not None:
+    if kind != "tag" and tier is not None and tier.manual is not None:
         if sets and level is None:
             raise RefusedError(codes.level_missing(None, name=name, known=_listed(tier.values)))
         if level is not None and level not in tier.values:
@@ -155,10 +182,12 @@ def _target(ruleset: Ruleset, name: str, level: str | None, *, sets: bool) -> Ma
     tiers = [each.name for each in ruleset.ladders.values() if each.manual is not None]
     known = [*ruleset.manual_tags, *tiers]
     is_rule = name in ruleset.tags or name in ruleset.ladders
-    kind = None if not is_rule else Word("tag") if name in ruleset.tags else Word(ruleset.ladders[name].kind)
+    spoken = None if not is_rule else Word("tag") if name in ruleset.tags else Word(ruleset.ladders[name].kind)
     close = near(name, known)
     new = None if is_rule or close else name
-    raise RefusedError(codes.not_by_hand(None, name=name, kind=kind, near=close, known=_listed(known) or None, new=new))
+    raise RefusedError(
+        codes.not_by_hand(None, name=name, kind=spoken, near=close, known=_listed(known) or None, new=new)
+    )
 
 
 def _listed(names: Any) -> str:

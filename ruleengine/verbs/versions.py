@@ -1,10 +1,12 @@
 """What was published, when, by whom and from what; and the two ways to publish without a run of one's own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ruleengine import settings
 from ruleengine.store.records import Run, RunState, Version
+from ruleengine.store.store import Store
 from ruleengine.verbs import published
 
 
@@ -57,18 +59,32 @@ def version(path: Path, profile: str, number: int) -> VersionInFull:
 def publish(path: Path, profile: str, run: str, reason: str, actor: str | None) -> Version:
     """Publish a held run, although a check held it."""
     name = settings.actor(actor)
-    with (
-        published.opened(path, profile) as (_, store),
-        store.writer(name, published.identity_of(store)) as writer,
-    ):
+    with published.opened(path, profile) as (_, store):
+        return publish_in(store, run, reason, name)
+
+
+def publish_in(
+    store: Store, run: str, reason: str, actor: str, check: Callable[[Version], None] = lambda current: None
+) -> Version:
+    """As `publish`, in a store that is open. `check` may refuse the version that is current."""
+    with store.writer(actor, published.identity_of(store)) as writer:
+        if (current := store.current()) is not None:
+            check(current)
         return writer.publish_held(run, reason)
 
 
 def rollback(path: Path, profile: str, number: int, reason: str, actor: str | None) -> Version:
     """Publish the answers of an earlier version as a new one."""
     name = settings.actor(actor)
-    with (
-        published.opened(path, profile) as (_, store),
-        store.writer(name, published.identity_of(store)) as writer,
-    ):
+    with published.opened(path, profile) as (_, store):
+        return rollback_in(store, number, reason, name)
+
+
+def rollback_in(
+    store: Store, number: int, reason: str, actor: str, check: Callable[[Version], None] = lambda current: None
+) -> Version:
+    """As `rollback`, in a store that is open. `check` may refuse the version that is current."""
+    with store.writer(actor, published.identity_of(store)) as writer:
+        if (current := store.current()) is not None:
+            check(current)
         return writer.rollback(number, reason)

@@ -24,6 +24,14 @@ PATHS = {
     ("GET", "/v1/changes"),
     ("GET", "/v1/versions"),
     ("GET", "/v1/versions/{number}"),
+    ("PUT", "/v1/customers/{id}/tags/{tag}"),
+    ("DELETE", "/v1/customers/{id}/tags/{tag}"),
+    ("PUT", "/v1/customers/{id}/tiers/{tier}"),
+    ("DELETE", "/v1/customers/{id}/tiers/{tier}"),
+    ("GET", "/v1/runs"),
+    ("GET", "/v1/runs/{run}"),
+    ("POST", "/v1/runs/{run}:publish"),
+    ("POST", "/v1/versions/{number}:rollback"),
     ("GET", "/v1/rulesets/current"),
     ("POST", "/v1/rulesets:check"),
     ("POST", "/v1/rulesets:evaluate"),
@@ -38,9 +46,14 @@ FILLED = {
     "class": "lifecycle",
     "value": "Active",
     "name": "loyalty",
+    "run": "none",
     "number": "1",
 }
+WRITES = {"/v1/customers/{id}/tags/{tag}", "/v1/customers/{id}/tiers/{tier}"}
+"""What they answer is asked in test_writing.py, of a store of their own."""
 BODIES: dict[str, Any] = {
+    "/v1/runs/{run}:publish": {"reason": "checked"},
+    "/v1/versions/{number}:rollback": {"reason": "checked"},
     "/v1/customers:batchGet": {"ids": ["1", "2", "stranger"]},
     "/v1/rulesets:check": {"files": {"shop.rules": shop.FILES["shop.rules"]}, "proofs": True},
     "/v1/rulesets:evaluate": {"as_of": "2026-03-31", "metrics": {"monetary_90d": 2000}},
@@ -107,7 +120,7 @@ def test_it_is_openapi_3_1(document: dict[str, Any]) -> None:
         for parameter in parameters:
             assert parameter["schema"]
             assert parameter["required"] or parameter["in"] != "path"
-        assert ("requestBody" in operation) == (method == "POST")
+        assert ("requestBody" in operation) == (method in ("POST", "PUT"))
         assert operation["summary"]
     for node in below(document):
         if isinstance(node.get("$ref"), str):
@@ -151,11 +164,14 @@ def test_answers_and_examples_have_the_shapes_that_are_described(client: TestCli
     for method, path, operation in operations(document):
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
         described = shape(document, schema)
-        answer = client.request(method, path.format(**FILLED), json=BODIES.get(path))
-        assert answer.status_code == 200, answer.text
-        for value in (answer.json(), *resolved(document, schema)["examples"]):
+        for value in resolved(document, schema)["examples"]:
             described.validate(value)
             assert not described.is_valid({**value, "more": 1}), path
+        if path in WRITES or "{run}" in path or path.endswith(":rollback"):
+            continue
+        answer = client.request(method, path.format(**FILLED), json=BODIES.get(path))
+        assert answer.status_code == 200, answer.text
+        described.validate(answer.json())
 
 
 def test_problems_have_the_shape_that_is_described(client: TestClient, document: dict[str, Any]) -> None:
