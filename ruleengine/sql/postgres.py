@@ -69,7 +69,10 @@ class Postgres(Dialect):
     def rounded_double(self, number: exp.Expression, places: int) -> exp.Expression:
         # round() takes doubles half to even. The shortest text of a double, as a numeric, is on its side of every half.
         power = build.constant(float(10**places))
-        digits = build.cast(build.cast(build.binary(exp.Mul, number, power), "TEXT"), "DECIMAL")
+        text = build.cast(build.binary(exp.Mul, number, power), "TEXT")
+        digits = exp.Cast(
+            this=text, to=exp.DataType(this=exp.DataType.Type.DECIMAL)
+        )  # of any size, not DuckDB's (18, 3)
         return build.binary(exp.Div, build.cast(build.call("round", digits), "DOUBLE"), power.copy())
 
     def whole_quotient(self, dividend: exp.Expression, divisor: exp.Expression) -> exp.Expression:
