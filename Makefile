@@ -27,10 +27,11 @@ $(BIN)/pip:
 demo: venv
 	@tests/demo.sh
 
-# The rulesets that are shipped or shown, by their own tests.
+# The rulesets and packs that are shipped or shown, by their own tests.
 rules: venv
 	$(BIN)/ruleengine test rulesets/grocery --coverage --mutate --fail-under 100
 	$(BIN)/ruleengine test rulesets/retail-zh --coverage --mutate --fail-under 99.8
+	$(BIN)/ruleengine test tests/packs --coverage --mutate --fail-under 100
 
 test: venv rules
 	$(BIN)/python -m pytest -n 2 -m "not slow"

@@ -1,31 +1,20 @@
-"""The rulesets of this repository, by their own tests."""
+"""Every ruleset and pack of this repository is asked by its own tests in `make rules`, which `make test` begins with."""
 
 from pathlib import Path
 
-from ruleengine.verbs.test import test as ask
-
-RULESETS = Path(__file__).parents[1] / "rulesets"
+ROOT = Path(__file__).parents[1]
 
 
-def test_the_tests_of_grocery_see_and_notice_everything() -> None:
-    report = ask(RULESETS / "grocery", update=False, coverage=True, mutation=True)
+def test_every_ruleset_is_asked() -> None:
+    commands = (ROOT / "Makefile").read_text("utf-8")
 
-    assert report.good
-    assert report.coverage is not None
-    assert [place.text for place in report.coverage.places if place.unseen] == []
-    assert report.mutation is not None
-    assert [(each.before, each.after) for each in report.mutation.survivors] == []
-    assert report.mutation.changes > 200
+    for manifest in (ROOT / "rulesets").glob("*/ruleset.toml"):
+        assert f"ruleengine test rulesets/{manifest.parent.name} --coverage --mutate --fail-under" in commands
+    assert "ruleengine test tests/packs --coverage --mutate --fail-under 100" in commands
 
 
-def test_the_tests_of_the_chinese_ruleset_see_everything_and_notice_all_that_matters() -> None:
-    report = ask(RULESETS / "retail-zh", update=False, coverage=True, mutation=True)
+def test_every_pack_is_asked() -> None:
+    used = (ROOT / "tests" / "packs" / "model.rules").read_text("utf-8")
 
-    assert report.good
-    assert report.coverage is not None
-    assert [place.text for place in report.coverage.places if place.unseen] == []
-    assert report.mutation is not None
-    # Who joined yesterday is a year, less a day, from an anniversary.
-    left = [(each.before, each.after) for each in report.mutation.survivors]
-    assert left == [("距今天数 注册日期 > 0", "距今天数 注册日期 > 1")]
-    assert report.mutation.changes > 600
+    for pack in (ROOT / "rulesets" / "std").glob("*.rules"):
+        assert f'use "linked/{pack.stem}"\n' in used

@@ -78,7 +78,9 @@ def _rank(ranking: Ranking, customers: Sequence[Evaluation]) -> list[tuple[Evalu
     for evaluation in customers:
         value = evaluation.value(ranking.value)
         group = evaluation.value(ranking.within) if ranking.within else True
-        if value is not None and group is not None and (ranking.among is None or evaluation.truth(ranking.among)):
+        # Asked of everybody, so that an overflow does not depend on the order.
+        is_among = ranking.among is None or evaluation.truth(ranking.among)
+        if value is not None and group is not None and is_among:
             groups[group].append(_Ranked(evaluation, value))
     for members in groups.values():
         for place, one in enumerate(_best_first(ranking, members)):
