@@ -55,6 +55,9 @@ class Profile:
     directory: Path
     """The ruleset's folder, to which all paths are relative."""
     store: Path
+    """The folder of the store, where it does not lie in a database."""
+    schema: str | None
+    """The schema of the database that the store lies in."""
     dsn: str | None
     """`${NAME}` of an environment variable; never the address itself."""
     memory: str | None
@@ -164,7 +167,8 @@ def _profile(directory: Path, places: "Places", name: str, table: "_ProfileTable
         name=name,
         engine=table.engine,
         directory=directory,
-        store=directory / table.store,
+        store=directory / (table.store.folder or ".ruleengine"),
+        schema=table.store.schema_,
         dsn=table.dsn,
         memory=table.memory,
         threads=table.threads,
@@ -303,9 +307,24 @@ class _BindingTable(_Table):
         return self
 
 
+class _StoreTable(_Table):
+    folder: _Text | None = None
+    """Written alone: `store = "folder"`."""
+    schema_: _Text | None = Field(default=None, alias="schema")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"folder": value}
+        if not isinstance(value, dict) or set(value) != {"schema"}:
+            raise _refuse(codes.store_unreadable)
+        return value
+
+
 class _ProfileTable(_Table):
     engine: EngineName
-    store: _Text = ".ruleengine"
+    store: _StoreTable = Field(default_factory=lambda: _StoreTable.model_validate(".ruleengine"))
     dsn: Annotated[str, AfterValidator(_dsn)] | None = None
     memory: Annotated[_Text, AfterValidator(_memory)] | None = None
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
@@ -319,6 +338,8 @@ class _ProfileTable(_Table):
             raise _refuse(codes.dsn_without_database, at="dsn")
         if self.engine == "postgres" and self.dsn is None:
             raise _refuse(codes.dsn_missing)
+        if files and self.store.schema_ is not None:
+            raise _refuse(codes.setting_of_another_engine, at="store", engine=self.engine)
         for key in ("timeout",) if files else ("memory", "threads"):
             if getattr(self, key) is not None:
                 raise _refuse(codes.setting_of_another_engine, at=key, engine=self.engine)
@@ -350,7 +371,7 @@ _WRONG_TYPE = {
 
 
 def _problem(places: "Places", document: object, error: ErrorDetails) -> Problem:
-    path = tuple(str(part) for part in error["loc"])
+    path = tuple(str(part) for part in error["loc"] if part != "folder")  # which is not written
     key = path[-1] if path else MANIFEST
     kind = error["type"]
     if kind in codes.CODES:

@@ -12,6 +12,7 @@ import click
 from ruleengine import __version__
 from ruleengine.cli import arguments, terminal
 from ruleengine.cli import program as shared
+from ruleengine.cli.database import db
 from ruleengine.cli.program import GOOD, HELD, PROBLEMS, Program, print_json
 from ruleengine.cli.terminal import Terminal
 from ruleengine.diagnostics.problem import ProblemError
@@ -538,6 +539,9 @@ def serve(ruleset: Path, host: str, port: int, rate: int, profile: str) -> None:
     from ruleengine.settings import Serving
 
     serve(Serving(ruleset=ruleset, profile=profile, host=host, port=port, rate=rate))
+
+
+program.add_command(db)
 
 
 def _tell(form: str, report: object, lines: Callable[[Terminal], Iterable[str]]) -> None:

@@ -16,8 +16,9 @@ def diagnosis(found: Diagnosis, terminal: Terminal) -> Iterator[str]:
         rows.append(("ruleset", f"{plain(found.ruleset)}, days in {found.timezone}, engine {found.engine}"))
     if found.store is not None:
         rows.append(("store", _store(found.store)))
-        writable = f"{terminal.yes} can be written" if found.store.writable else f"{terminal.no} cannot be written"
-        rows.append(("", f"{writable}, {found.store.free_bytes / 1e9:,.1f} GB free"))
+        if found.store.free_bytes is not None:
+            writable = f"{terminal.yes} can be written" if found.store.writable else f"{terminal.no} cannot be written"
+            rows.append(("", f"{writable}, {found.store.free_bytes / 1e9:,.1f} GB free"))
     yield from columns([(terminal.faint(name), what) for name, what in rows])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import duckdb
 
@@ -23,6 +23,9 @@ from ruleengine.sql.known import Known
 from ruleengine.sql.scans import Clock, Scans
 from ruleengine.sql.statements import Counted, Program, emit
 from ruleengine.types import BOOLEAN
+
+if TYPE_CHECKING:
+    import psycopg
 
 Progress = Callable[[str], None]
 """Told the purpose of each step as it begins."""
@@ -156,6 +159,14 @@ class Engine(ABC):
 
     @abstractmethod
     def close(self) -> None: ...
+
+    @property
+    def database(self) -> "psycopg.Connection[tuple[object, ...]] | None":
+        """The connection to the database that it computes in, in a transaction; None where it computes in none."""
+        return None
+
+    def keep(self) -> None:  # noqa: B027  # nothing to do where there is no database
+        """Keep what was made on `database` since the sources were bound."""
 
     def known(self, plan: Plan) -> dict[str, Known]:
         """What the statements of a plan can make use of."""

@@ -65,7 +65,7 @@ class Postgres(Engine):
             binder = TableBinder(self.connection, ruleset, profile)
             self.problems.extend(binder.bind())
             self.clocks = binder.clocks
-            self.query("SAVEPOINT bound")
+            self.keep()
         except psycopg.Error as error:
             self.close()
             raise ProblemError(server.failed(error, profile)) from error
@@ -95,6 +95,13 @@ class Postgres(Engine):
         except psycopg.Error as error:
             raise ProblemError(server.failed(error, self.profile)) from error
 
+    @property
+    def database(self) -> server.Connection:
+        return self.connection
+
+    def keep(self) -> None:
+        self.query("SAVEPOINT bound")
+
     def begin_again(self) -> None:
         self.query("ROLLBACK TO SAVEPOINT bound")
 
@@ -104,7 +111,7 @@ class Postgres(Engine):
             tell(connection)
             for table in ("remembered", "remembered_names"):
                 self._tell(connection, table)
-        self.query("SAVEPOINT bound")
+        self.keep()
 
     def _tell(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
         """Copy a table of DuckDB's, through a file as well."""

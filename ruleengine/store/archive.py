@@ -34,18 +34,29 @@ _FORMATS = {
 
 def export(duck: duckdb.DuckDBPyConnection, relation: str, names: Names, version: int | None, path: Path) -> int:
     """Write a state as assignments, sorted by customer, kind, name."""
+    options = export_options(path)
+    number = "NULL" if version is None else version
+    rows = (
+        f"SELECT h.customer AS customer_id, n.kind, n.name, "
+        f"CASE WHEN n.kind <> 'tag' THEN l.text END AS value, h.since, {number}::BIGINT AS version "
+        f"FROM {holdings(relation, names)} h JOIN store_names n ON n.id = h.id "
+        f"JOIN store_levels l ON l.id = h.id AND l.value = h.value ORDER BY h.customer, n.ord"
+    )
+    return write(duck, rows, path, options)
+
+
+def export_options(path: Path) -> str:
+    """How a file of this name is written; RefusedError of a kind that is not known."""
     options = _FORMATS.get(path.suffix.lower())
     if options is None:
         raise RefusedError(codes.export_unknown_kind(None, path=path.name))
-    number = "NULL" if version is None else version
+    return options
+
+
+def write(duck: duckdb.DuckDBPyConnection, rows: str, path: Path, options: str) -> int:
+    """Write the rows of a query to a file, whole or not at all; answers their number."""
     with whole(path) as partial:
-        row = duck.execute(
-            f"COPY (SELECT h.customer AS customer_id, n.kind, n.name, "
-            f"CASE WHEN n.kind <> 'tag' THEN l.text END AS value, h.since, {number}::BIGINT AS version "
-            f"FROM {holdings(relation, names)} h JOIN store_names n ON n.id = h.id "
-            f"JOIN store_levels l ON l.id = h.id AND l.value = h.value "
-            f"ORDER BY h.customer, n.ord) TO {literal(str(partial))} ({options})"
-        ).fetchone()
+        row = duck.execute(f"COPY ({rows}) TO {literal(str(partial))} ({options})").fetchone()
     assert row is not None
     return int(row[0])
 
@@ -132,16 +143,42 @@ def columns_text(columns: Sequence[ValueColumn]) -> str:
     return json.dumps([asdict(column) for column in columns], ensure_ascii=False)
 
 
-def values(duck: duckdb.DuckDBPyConnection, path: Path, columns: str, key: Key) -> StoredValues | None:
-    """What rules read of a customer, by name."""
-    wanted = [
+def columns_of(text: str) -> list[ValueColumn]:
+    """The columns of `columns_text`."""
+    return [
         ValueColumn(
             column=each["column"],
             name=each["name"],
             type=Type(Kind(each["type"]["kind"]), each["type"]["digits"], each["type"]["scale"]),
         )
-        for each in json.loads(columns)
+        for each in json.loads(text)
     ]
+
+
+def of_texts(columns: Sequence[ValueColumn], row: Sequence[str | None]) -> StoredValues:
+    """The values of these columns by name, from texts as Postgres writes them."""
+    return {column.name: _read(text, column.type) for column, text in zip(columns, row, strict=True)}
+
+
+def _read(text: str | None, type_: Type) -> bool | int | Decimal | float | str | date | None:
+    if text is None:
+        return None
+    match type_.kind:
+        case Kind.EXACT:
+            return Decimal(text) if type_.scale else int(text)
+        case Kind.DOUBLE:
+            return float(text)
+        case Kind.BOOLEAN:
+            return text == "true"
+        case Kind.DATE:
+            return date.fromisoformat(text)
+        case Kind.TEXT:
+            return text
+
+
+def values(duck: duckdb.DuckDBPyConnection, path: Path, columns: str, key: Key) -> StoredValues | None:
+    """What rules read of a customer, by name."""
+    wanted = columns_of(columns)
     selected = ", ".join(["customer", *(identifier(column.column) for column in wanted)])
     row = duck.execute(f"SELECT {selected} FROM {read(path)} WHERE customer = $key", {"key": key}).fetchone()
     if row is None:

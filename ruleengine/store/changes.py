@@ -1,6 +1,6 @@
 """The changes of a run: who was given or lost what, by which rule, and what that rule read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -40,7 +40,7 @@ class Evidence:
         """Columns of `store_names`."""
         return [("rule_hash", self.rule_hashes), ("reads", self.reads)]
 
-    def expression(self) -> str:
+    def expression(self, object_sql: Callable[[Sequence[ValueColumn], str], str] = object_sql) -> str:
         """Canonical JSON of what the rule read, over `n` (store_names) and `v` (result_values)."""
         cases = [
             f"WHEN {number} THEN {object_sql([self._columns[name] for name in reads], 'v')}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 
@@ -18,6 +18,9 @@ TABLES = (
 TOUCHED = "(SELECT customer FROM store_changed UNION ALL SELECT customer FROM store_moves)"
 """Who has a change, or came or went."""
 
+Tally = tuple[Name, int, int, int, int]
+"""Name, old and new position, customers, those of them known on both sides."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -27,8 +30,7 @@ class Comparison:
     arrived: int
     vanished: int
     customers: int
-    tallies: tuple[tuple[Name, int, int, int, int], ...]
-    """name, old and new position, customers, those of them known on both sides"""
+    tallies: tuple[Tally, ...]
 
     @property
     def movement(self) -> Movement:
@@ -130,18 +132,17 @@ def compare(duck: duckdb.DuckDBPyConnection, new: str, old: str, names: Names) -
     ).fetchone()
     assert totals is not None
     arrived, vanished, customers = totals
+    return Comparison(names, arrived, vanished, customers, tallied(duck, names))
+
+
+def tallied(connection: Any, names: Names) -> tuple[Tally, ...]:
+    """The moves in `store_moves`, counted, on a connection of either sort."""
     by_id = {name.id: name for name in names.all}
-    tallies = duck.execute(
+    tallies = connection.execute(
         "SELECT id, old, new, count(*), count(*) FILTER (WHERE stayed) FROM store_moves "
         "GROUP BY id, old, new ORDER BY id, old, new"
     ).fetchall()
-    return Comparison(
-        names,
-        arrived,
-        vanished,
-        customers,
-        tuple((by_id[id_], old, new, rows, stayed) for id_, old, new, rows, stayed in tallies),
-    )
+    return tuple((by_id[id_], old, new, rows, stayed) for id_, old, new, rows, stayed in tallies)
 
 
 def clear(duck: duckdb.DuckDBPyConnection) -> None:

@@ -31,9 +31,9 @@ def _make_prior(duck: duckdb.DuckDBPyConnection, state: str, names: Names, layou
     """`customer, id, value, since`: what these customers held, as the layout's rules would call it now."""
     duck.execute(f"CREATE OR REPLACE TEMP TABLE store_state AS SELECT * FROM {state}")
     held = holdings("store_state", names)
-    former = _former(names, layout)
-    if former:
-        rows = ", ".join(str(row) for row in former)
+    rows_of_former = former(names, layout)
+    if rows_of_former:
+        rows = ", ".join(str(row) for row in rows_of_former)
         held = (
             f"(SELECT customer, id, value, min_by(since, rank) AS since FROM ("
             f"SELECT customer, id, value, since, 0 AS rank FROM {held} UNION ALL "
@@ -44,7 +44,7 @@ def _make_prior(duck: duckdb.DuckDBPyConnection, state: str, names: Names, layou
     duck.execute(f"CREATE OR REPLACE TEMP TABLE store_prior AS SELECT customer, id, value, since FROM {held}")
 
 
-def _former(names: Names, layout: Layout) -> list[tuple[int, int, int, int, int]]:
+def former(names: Names, layout: Layout) -> list[tuple[int, int, int, int, int]]:
     """Id and value as it was, id and value as it is, and how far back in the list of former names."""
     rows = []
     for tag in layout.tags:

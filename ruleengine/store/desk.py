@@ -57,23 +57,7 @@ class Desk:
         return run
 
     def new_run(self, header: RunHeader, kind: VersionKind, base: int | None) -> Run:
-        started = self.now()
-        return Run(
-            id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-            kind=kind,
-            state=RunState.RUNNING,
-            actor=self.actor,
-            started_at=started,
-            finished_at=None,
-            header=replace(header, texts={}),
-            base=base,
-            detached=False,
-            counts=None,
-            movement=None,
-            report=None,
-            version=None,
-            reasons=(),
-        )
+        return new_run(header, kind, base, self.actor, self.now())
 
     def finish(self, run_id: str, to: RunState, *, reasons: Sequence[str] = (), **fields: Json) -> Run:
         if "report" in fields:
@@ -258,4 +242,24 @@ def header_of(version: Version, fingerprint: str | None) -> RunHeader:
         engine=version.engine,
         git_commit=version.git_commit,
         git_author=version.git_author,
+    )
+
+
+def new_run(header: RunHeader, kind: VersionKind, base: int | None, actor: str, started: datetime) -> Run:
+    """A run that has just begun."""
+    return Run(
+        id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        kind=kind,
+        state=RunState.RUNNING,
+        actor=actor,
+        started_at=started,
+        finished_at=None,
+        header=replace(header, texts={}),
+        base=base,
+        detached=False,
+        counts=None,
+        movement=None,
+        report=None,
+        version=None,
+        reasons=(),
     )

@@ -38,17 +38,11 @@ _LABELS = {"tier": "level", "class": "value"}
 
 
 def publish(desk: Desk, write: ManualWrite, current: Version, before: bytes, serial: int) -> Version:
-    what: Json = {
-        "kind": write.kind,
-        "name": write.name,
-        "value": write.value,
-        "expires_on": write.expires_on.isoformat() if write.expires_on else None,
-    }
     run = replace(
         desk.new_run(header_of(current, None), VersionKind.MANUAL, current.number),
         counts=counts(current.counts, write.changes),
         movement=movement(write.changes),
-        report={**write.report, "manual": what},
+        report=report(write),
     )
     desk.folder.run(run.id).mkdir(parents=True)
     was = desk.row(current)
@@ -76,6 +70,17 @@ def publish(desk: Desk, write: ManualWrite, current: Version, before: bytes, ser
         manual.add(desk.ledger, [manual.entry(write, staged.number, current.as_of, desk.actor)])
 
     return desk.commit(desk.publication(run, staged, current, write.reason), serial, beside)
+
+
+def report(write: ManualWrite) -> Json:
+    """What stays with the version."""
+    what: Json = {
+        "kind": write.kind,
+        "name": write.name,
+        "value": write.value,
+        "expires_on": write.expires_on.isoformat() if write.expires_on else None,
+    }
+    return {**write.report, "manual": what}
 
 
 def document(before: bytes, changes: Sequence[Change]) -> bytes:

@@ -13,6 +13,7 @@ import duckdb
 from ruleengine.diagnostics import codes
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
+from ruleengine.schema import Profile
 from ruleengine.store import archive, documents, ledger, lock, manual, previewing, recalling, state, versions
 from ruleengine.store.comparing import clear, name_tables
 from ruleengine.store.desk import Desk
@@ -41,6 +42,7 @@ from ruleengine.store.records import (
 )
 from ruleengine.store.refusals import NotKeptError, RefusedError, no_version, unusable
 from ruleengine.store.relations import Shape, read, widened
+from ruleengine.store.store import Tables
 from ruleengine.store.writer import EmbeddedWriter
 
 T = TypeVar("T")
@@ -54,6 +56,9 @@ class EmbeddedStore:
         self._ledger = Ledger(self._folder.ledger)
         self._keys = Keys(self._folder.keys)
         self._clock = clock
+
+    def inside(self, profile: Profile) -> bool:
+        return False  # Results lie in DuckDB, which writes the files.
 
     @property
     def directories(self) -> tuple[Path, ...]:
@@ -343,9 +348,9 @@ class EmbeddedStore:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    def preview(
-        self, connection: duckdb.DuckDBPyConnection, layout: Layout, as_of: date, asked: previewing.Asked
-    ) -> Preview:
+    def preview(self, connection: Tables, layout: Layout, as_of: date, asked: previewing.Asked) -> Preview:
+        assert isinstance(connection, duckdb.DuckDBPyConnection)
+
         def find(duck: duckdb.DuckDBPyConnection, reader: Connection) -> Preview:
             clear(duck)
             names = ledger.names(reader).extended(layout)
@@ -363,9 +368,9 @@ class EmbeddedStore:
             return previewing.between(connection, layout, as_of, None, asked)
         return self._from_files(find, duck=connection)
 
-    def recall(
-        self, connection: duckdb.DuckDBPyConnection, memory: Memory, as_of: date, customer: Key | None = None
-    ) -> Version | None:
+    def recall(self, connection: Tables, memory: Memory, as_of: date, customer: Key | None = None) -> Version | None:
+        assert isinstance(connection, duckdb.DuckDBPyConnection)
+
         def find(duck: duckdb.DuckDBPyConnection, reader: Connection) -> Version | None:
             number = ledger.before(reader, as_of.isoformat())
             numbers = ledger.line_of(reader, number)

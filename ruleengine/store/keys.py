@@ -33,26 +33,26 @@ class Keys:
     def all(self) -> tuple[ApiKey, ...]:
         with self._reading() as connection:
             rows = connection.execute("SELECT key FROM keys").fetchall() if connection else []
-        return tuple(sorted((_key(text) for (text,) in rows), key=lambda key: (key.created_at, key.id)))
+        return tuple(sorted((loaded(text) for (text,) in rows), key=lambda key: (key.created_at, key.id)))
 
     def find(self, digest: str) -> ApiKey | None:
         with self._reading() as connection:
             row = connection and connection.execute("SELECT key FROM keys WHERE digest = ?", (digest,)).fetchone()
-        return _key(row[0]) if row else None
+        return loaded(row[0]) if row else None
 
     def add(self, key: ApiKey) -> None:
         with self._writing() as connection:
-            connection.execute("INSERT INTO keys VALUES (?, ?, ?)", (key.id, key.digest, _text(key)))
+            connection.execute("INSERT INTO keys VALUES (?, ?, ?)", (key.id, key.digest, dumped(key)))
 
     def revoke(self, key_id: str, moment: datetime) -> ApiKey:
         with self._writing() as connection:
             row = connection.execute("SELECT key FROM keys WHERE id = ?", (key_id,)).fetchone()
             if row is None:
                 raise NotThereError(codes.key_unknown(None, key=key_id))
-            key = _key(row[0])
+            key = loaded(row[0])
             if key.revoked_at is None:
                 key = replace(key, revoked_at=moment)
-                connection.execute("UPDATE keys SET key = ? WHERE id = ?", (_text(key), key_id))
+                connection.execute("UPDATE keys SET key = ? WHERE id = ?", (dumped(key), key_id))
         return key
 
     @contextmanager
@@ -94,12 +94,14 @@ def _refuse_newer(connection: sqlite3.Connection) -> None:
         raise StoreUnusableError(codes.store_format_newer(None, found=found, known=FORMAT))
 
 
-def _text(key: ApiKey) -> str:
+def dumped(key: ApiKey) -> str:
+    """A key as JSON."""
     fields = {name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(key).items()}
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _key(text: str) -> ApiKey:
+def loaded(text: str) -> ApiKey:
+    """The key of `dumped`."""
     fields = json.loads(text)
     fields["scopes"] = tuple(fields["scopes"])
     fields["created_at"] = datetime.fromisoformat(fields["created_at"])

@@ -86,7 +86,7 @@ class Names:
                 positions = [0, *(ladder.values.index(each) + 1 for each in slot.values)]
                 value = slot.column
                 if positions != list(range(len(positions))):
-                    value = f"{positions}[{slot.column} + 1]"
+                    value = f"(ARRAY{positions})[{slot.column} + 1]"
             columns.append(f"({value})::SMALLINT AS l{ladder.place}")
         return ", ".join(columns)
 

@@ -75,10 +75,10 @@ def _make(duck: duckdb.DuckDBPyConnection, asked: Memory, parts: Sequence[_Part]
 
 
 def _make_names(duck: duckdb.DuckDBPyConnection, asked: Sequence[Past], line: Sequence[Version], as_of: date) -> None:
-    spans = list(_in_force(line, as_of))
+    spans = list(in_force(line, as_of))
     known = {
         past.column: any(
-            until > (past.first or date.min) and _declares(version.counts, past) for version, until in spans
+            until > (past.first or date.min) and declares(version.counts, past) for version, until in spans
         )
         for past in asked
     }
@@ -191,7 +191,7 @@ def _manual(
 # -- published history -------------------------------------------------------------------------------------
 
 
-def _in_force(line: Sequence[Version], as_of: date) -> Iterator[tuple[Version, date]]:
+def in_force(line: Sequence[Version], as_of: date) -> Iterator[tuple[Version, date]]:
     """The versions that were in force, each with the day from which the next one was: of equal as-ofs the last."""
     days = [*(version.as_of for version in line), as_of]
     for version, after in zip(line, days[1:], strict=True):
@@ -199,7 +199,7 @@ def _in_force(line: Sequence[Version], as_of: date) -> Iterator[tuple[Version, d
             yield version, after
 
 
-def _declares(counts: Counts, past: Past) -> bool:
+def declares(counts: Counts, past: Past) -> bool:
     declared = {"tag": counts.tags, "tier": counts.tiers, "class": counts.classes}[past.kind]
     return any(name in declared for name in past.names)
 

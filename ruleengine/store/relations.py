@@ -161,7 +161,7 @@ def moves(changed: str, names: Names) -> str:
             f"SELECT c.customer, n.id, ((c.o_w{word} >> n.bit) & 1)::SMALLINT AS old, "
             f"((c.w{word} >> n.bit) & 1)::SMALLINT AS new, c.here AND c.was_here AS stayed "
             f"FROM {changed} c CROSS JOIN {_tags_of(names, word)} n "
-            f"WHERE ((xor(c.w{word}, c.o_w{word}) >> n.bit) & 1) = 1"
+            f"WHERE ((c.w{word} >> n.bit) & 1) <> ((c.o_w{word} >> n.bit) & 1)"
         )
     for ladder in names.ladders:
         column = f"l{ladder.place}"

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import duckdb
 
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
+from ruleengine.schema import Profile
 from ruleengine.store.previewing import Asked
 from ruleengine.store.records import (
     Answer,
@@ -37,8 +38,19 @@ from ruleengine.store.records import (
     Version,
 )
 
+if TYPE_CHECKING:
+    import psycopg
+
+Tables: TypeAlias = "duckdb.DuckDBPyConnection | psycopg.Connection[tuple[object, ...]]"
+"""A connection that result tables lie on. One of Postgres' is in a transaction, in the database of the store."""
+
 
 class Store(Protocol):
+    def inside(self, profile: Profile) -> bool:
+        """Whether what a profile's engine computes need not leave it: `recall`, `preview` and `stage` take the
+        engine's own connection."""
+        ...
+
     @property
     def directories(self) -> tuple[Path, ...]:
         """Folders that the connection given to `stage` and `preview` must be allowed to read and write."""
@@ -115,7 +127,7 @@ class Store(Protocol):
         """The rule files of a run's ruleset, by path."""
         ...
 
-    def preview(self, connection: duckdb.DuckDBPyConnection, layout: Layout, as_of: date, asked: Asked) -> Preview:
+    def preview(self, connection: Tables, layout: Layout, as_of: date, asked: Asked) -> Preview:
         """Compare the result tables with what is published, and write nothing."""
         ...
 
@@ -123,9 +135,7 @@ class Store(Protocol):
         """What is set by hand for a customer, as a version found it; by kind and name."""
         ...
 
-    def recall(
-        self, connection: duckdb.DuckDBPyConnection, memory: Memory, as_of: date, customer: Key | None = None
-    ) -> Version | None:
+    def recall(self, connection: Tables, memory: Memory, as_of: date, customer: Key | None = None) -> Version | None:
         """Make the temporary tables `remembered` and `remembered_names` that a plan asks for (see `planning.memory`),
         of all customers or of one, and answer the previous version: the last one of the line with an earlier as-of.
 
@@ -163,8 +173,9 @@ class Writer(Protocol):
 
     def begin(self, header: RunHeader) -> Run: ...
 
-    def stage(self, run: Run, connection: duckdb.DuckDBPyConnection, layout: Layout) -> Delta:
-        """Compare `result_values` and `result_assignments` with what is published and write the run's files."""
+    def stage(self, run: Run, connection: Tables, layout: Layout) -> Delta:
+        """Compare `result_values` and `result_assignments` with what is published, and write the run beside it. A
+        transaction of Postgres' ends with it."""
         ...
 
     def publish(self, delta: Delta, *, report: Json = None, reason: str | None = None) -> Version:

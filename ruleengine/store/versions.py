@@ -37,8 +37,9 @@ class StagedFiles:
     """The version's number that its leaves were made for."""
     leaves: int
     root: str
-    words: int
-    ladders: int
+    words: int = 0
+    """With `ladders` the shape of the files; a store without files has none."""
+    ladders: int = 0
     memory: int = 0
     """Rows of its memory file; without any there is no such file."""
     overlay: int = 0

@@ -17,6 +17,7 @@ from ruleengine.store.ledger import transaction, update_run
 from ruleengine.store.publishing import SERIAL_STEP
 from ruleengine.store.records import Delta, Json, ManualWrite, Run, RunHeader, RunState, Version, VersionKind
 from ruleengine.store.refusals import RefusedError, detached, no_version, unknown_customer, unusable
+from ruleengine.store.store import Tables
 
 
 class EmbeddedWriter:
@@ -36,7 +37,7 @@ class EmbeddedWriter:
         for run in list(self._desk.begun.values()):
             # A disk that is full now is why it failed; the next writer finds the run and says so.
             with contextlib.suppress(ProblemError):
-                self.fail(run, _reason(error))
+                self.fail(run, reason_of(error))
 
     # -- runs --------------------------------------------------------------------------------------------
 
@@ -58,7 +59,8 @@ class EmbeddedWriter:
 
     # -- staging -----------------------------------------------------------------------------------------
 
-    def stage(self, run: Run, connection: duckdb.DuckDBPyConnection, layout: Layout) -> Delta:
+    def stage(self, run: Run, connection: Tables, layout: Layout) -> Delta:
+        assert isinstance(connection, duckdb.DuckDBPyConnection)
         with _io():
             return running.stage(self._desk, run, connection, layout)
 
@@ -75,7 +77,7 @@ class EmbeddedWriter:
             return self._desk.publish(delta.run.id, reason)
 
     def publish_held(self, run_id: str, reason: str) -> Version:
-        _need(reason)
+        need(reason)
         with _io():
             row = ledger.run_row(self._desk.ledger, run_id)
             if row["state"] != RunState.HELD:
@@ -83,7 +85,7 @@ class EmbeddedWriter:
             return self._desk.publish(run_id, reason)
 
     def rollback(self, number: int, reason: str) -> Version:
-        _need(reason)
+        need(reason)
         with _io():
             target = self._desk.version(number)
             current = self._desk.current()
@@ -96,7 +98,7 @@ class EmbeddedWriter:
             return restoring.rollback(self._desk, target, current, reason)
 
     def set_manual(self, write: ManualWrite) -> Version:
-        _need(write.reason)
+        need(write.reason)
         with _io():
             pointer = ledger.pointer(self._desk.ledger)
             if pointer is None:
@@ -118,12 +120,12 @@ def _io() -> Iterator[None]:
         raise unusable(error) from error
 
 
-def _need(reason: str) -> None:
+def need(reason: str) -> None:
     if not reason.strip():
         raise RefusedError(codes.reason_missing(None))
 
 
-def _reason(error: BaseException | None) -> str:
+def reason_of(error: BaseException | None) -> str:
     match error:
         case None:
             return "neither published nor held"

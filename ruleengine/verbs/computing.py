@@ -8,8 +8,6 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import duckdb
-
 from ruleengine.checking.expressions import Attribute, MetricValue
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.checking.uses import led_to
@@ -21,7 +19,7 @@ from ruleengine.planning.layout import Layout
 from ruleengine.planning.plan import plan
 from ruleengine.schema import Profile
 from ruleengine.store.records import Delta, Preview
-from ruleengine.store.store import Store
+from ruleengine.store.store import Store, Tables
 from ruleengine.verbs import guards, opening
 from ruleengine.verbs.guards import CheckResult
 from ruleengine.verbs.outcome import NotUsableError
@@ -71,7 +69,7 @@ class Computed:
 
     ruleset: Ruleset
     as_of: date
-    connection: duckdb.DuckDBPyConnection
+    connection: Tables
     layout: Layout
     findings: Findings
     warnings: tuple[Problem, ...]
@@ -130,7 +128,8 @@ def computed(
     """Compute every customer on a day; NotUsableError where the data does not fit, or a number overflows.
 
     The store says what is to be remembered. `measure` stands among the values, too; results may be written into
-    `writable` folders beside those of the store.
+    `writable` folders beside those of the store. Where the engine computes in the store's database, the tables stay
+    there, unless there is such a folder.
     """
     try:
         with clock.phase("checking the data"):
@@ -139,6 +138,7 @@ def computed(
         raise not_usable(error) from error
     with engine, engine.interruptible():
         work = plan(ruleset, as_of, measure)
+        database = engine.database if not writable and store.inside(profile) else None
         try:
             tallies: tuple[Tally, ...] = ()
             if ruleset.checks:
@@ -146,9 +146,13 @@ def computed(
                     tallies = engine.examine(work, clock.progress)
             with clock.phase("computing"):
                 if work.memory.parts:
-                    engine.remember(lambda connection: store.recall(connection, work.memory, as_of))
+                    if database is not None:
+                        store.recall(database, work.memory, as_of)
+                        engine.keep()
+                    else:
+                        engine.remember(lambda connection: store.recall(connection, work.memory, as_of))
                 findings = engine.run(work, clock.progress)
-                results = engine.results(work.layout)
+                results = database if database is not None else engine.results(work.layout)
         except ProblemError as error:
             raise NotUsableError(*_told(error.problems, ruleset, profile)) from error
         yield Computed(

@@ -10,7 +10,7 @@ from pathlib import Path
 import ruleengine
 from ruleengine import schema
 from ruleengine.diagnostics.problem import Problem, ProblemError
-from ruleengine.schema import Manifest
+from ruleengine.schema import Manifest, Profile
 from ruleengine.verbs import published
 
 PACKAGES = ("duckdb", "psycopg", "sqlglot", "lark", "pydantic", "fastapi", "uvicorn", "click", "rich", "tzdata")
@@ -20,8 +20,9 @@ PACKAGES = ("duckdb", "psycopg", "sqlglot", "lark", "pydantic", "fastapi", "uvic
 class StoreState:
     path: str
     exists: bool
-    writable: bool
-    free_bytes: int
+    writable: bool | None
+    """None, as below, of a store in a database."""
+    free_bytes: int | None
     versions: int
     current: int | None
     held_runs: int
@@ -51,7 +52,7 @@ def doctor(path: Path, profile: str) -> Diagnosis:
     problems: tuple[Problem, ...] = ()
     try:
         manifest = schema.load(path)
-        state = _state(path, profile, manifest.profile(profile).store)
+        state = _state(path, profile, manifest.profile(profile))
     except ProblemError as error:
         problems = error.problems
     return Diagnosis(
@@ -69,16 +70,18 @@ def doctor(path: Path, profile: str) -> Diagnosis:
     )
 
 
-def _state(path: Path, profile: str, store: Path) -> StoreState:
+def _state(path: Path, name: str, profile: Profile) -> StoreState:
+    store = profile.store
     around = next(folder for folder in (store, *store.absolute().parents) if folder.exists())
-    with published.opened(path, profile) as (_, opened):
+    inside = profile.schema is not None
+    with published.opened(path, name) as (_, opened):
         empty = opened.identity() is None
         current = None if empty else opened.current()
         return StoreState(
-            path=str(store),
-            exists=store.exists(),
-            writable=os.access(around, os.W_OK | os.X_OK),
-            free_bytes=shutil.disk_usage(around).free,
+            path=f"schema {profile.schema}" if inside else str(store),
+            exists=not empty if inside else store.exists(),
+            writable=None if inside else os.access(around, os.W_OK | os.X_OK),
+            free_bytes=None if inside else shutil.disk_usage(around).free,
             versions=0 if empty else len(opened.versions()),
             current=current.number if current else None,
             held_runs=0 if empty else sum(run.state == "held" for run in opened.runs()),

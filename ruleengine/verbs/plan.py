@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+import duckdb
+
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.engines.engine import DraftCount
@@ -154,7 +156,7 @@ def plan(
         if identity := store.identity():
             refuse_another(identity, published.identity_for(ruleset))
         seen = _watched(data, {*ruleset.bound, *(other.ruleset.bound if other else ())})
-        writable = (Path(folder),)
+        writable = (Path(folder),) if other else ()
         by_time, kept = None, None
         changes: tuple[StatementChange, ...] = ()
         if other:
@@ -163,6 +165,7 @@ def plan(
                 preview = store.preview(found.connection, found.layout, day, _asked(found, other, samples))
                 by_time = _comparison(found, preview) if preview.base else None
                 layout, counts = with_former_names(found.layout, preview.counts, changes)
+                assert isinstance(found.connection, duckdb.DuckDBPyConnection)
                 kept = previewing.keep(found.connection, layout, counts, Path(folder, "answers.parquet"))
         with computed(ruleset, data, day, clock, store, opened.measure, writable) as found:
             seen.refuse_changes()
@@ -173,6 +176,7 @@ def plan(
                 compared = _comparison(found, preview)
                 by_rules = None
                 if kept:
+                    assert isinstance(found.connection, duckdb.DuckDBPyConnection)
                     beside = previewing.between(found.connection, found.layout, day, kept, asked)
                     by_rules = _comparison(found, beside, kept.counts)
         checks = found.checks(preview)

@@ -10,7 +10,7 @@ from ruleengine import schema
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.schema import Manifest
-from ruleengine.store import open_store
+from ruleengine.store import store_of
 from ruleengine.store.records import GIVEN, Counts, Identity, Key, Kind, Version, VersionKind
 from ruleengine.store.refusals import WrongStoreError, no_version
 from ruleengine.store.store import Store
@@ -21,7 +21,7 @@ from ruleengine.verbs.outcome import NotThereError
 def opened(path: Path, profile: str) -> Iterator[tuple[Manifest, Store]]:
     """The store of a ruleset, whose rules need not be right; WrongStoreError where it keeps another's answers."""
     manifest = schema.load(path)
-    store = open_store(manifest.profile(profile).store)
+    store = store_of(manifest.profile(profile))
     try:
         identity = store.identity()
         if identity is not None and identity.ruleset != manifest.name:

@@ -84,6 +84,7 @@ def read(folder: Path, opened: Opened, store: Path, *, renew: bool = False) -> S
         engine="duckdb",
         directory=manifest.directory,
         store=store,
+        schema=None,
         dsn=None,
         memory=None,
         threads=None,

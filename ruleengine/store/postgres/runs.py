@@ -1,0 +1,49 @@
+"""The rows of runs, as a writer changes them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ruleengine.store import canonical, versions
+from ruleengine.store.ledger import text_of
+from ruleengine.store.postgres.session import Session
+from ruleengine.store.records import Run
+
+Staged = versions.StagedFiles
+
+
+def add(session: Session, run: Run, texts: Mapping[str, str]) -> None:
+    session.run(
+        f"INSERT INTO {session.schema}.runs (id, kind, state, actor, started_at, header, base) "
+        f"VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        run.id,
+        run.kind.value,
+        run.state.value,
+        run.actor,
+        text_of(run.started_at),
+        versions.run_header_text(run.header),
+        run.base,
+    )
+    session.many(
+        f"INSERT INTO {session.schema}.texts VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        [(run.header.ruleset_hash, path, text) for path, text in texts.items()],
+    )
+
+
+def update(session: Session, run_id: str, **fields: Any) -> None:
+    columns = ", ".join(f"{name} = %s" for name in fields)
+    session.run(f"UPDATE {session.schema}.runs SET {columns} WHERE id = %s", *fields.values(), run_id)
+
+
+def note(session: Session, run: Run, staged: Staged, **fields: Any) -> None:
+    """Write what is known of a run once it is staged."""
+    update(
+        session,
+        run.id,
+        base=run.base,
+        detached=run.detached,
+        counts=run.counts and canonical.dump(asdict(run.counts)),
+        movement=run.movement and canonical.dump(asdict(run.movement)),
+        staged=versions.staged_text(staged),
+        **fields,
+    )

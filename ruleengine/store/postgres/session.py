@@ -1,0 +1,184 @@
+"""A connection to the schema that a store lies in, and how both are made."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from ruleengine.diagnostics import codes
+from ruleengine.engines import server
+from ruleengine.engines.columns import literal, quote
+from ruleengine.schema import Profile
+from ruleengine.store.records import Identity
+from ruleengine.store.refusals import StoreUnusableError, refuse_another
+from ruleengine.store.versions import LANGUAGE
+
+SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "client_min_messages": "warning",
+    "lock_timeout": f"{server.SECONDS_FOR_LOCKS}s",
+    "default_transaction_read_only": "off",
+    "jit": "off",
+    # Everything of the store is named with its schema; nothing else is looked for anywhere but among temporary tables.
+    "search_path": "pg_temp",
+}
+_OURS = (errors.SyntaxError, errors.UndefinedColumn, errors.UndefinedFunction, errors.DatatypeMismatch)
+
+
+class Session:
+    """Statements on a connection. StoreUnusableError where the server does not finish one."""
+
+    def __init__(self, connection: psycopg.Connection[Any], profile: Profile) -> None:
+        assert profile.schema is not None
+        self.connection = connection
+        self.profile = profile
+        self.schema = quote(profile.schema)
+
+    def rows(self, sql: str, *values: object) -> list[Any]:
+        with self.told():
+            return self.connection.execute(sql.encode(), values or None).fetchall()
+
+    def row(self, sql: str, *values: object) -> Any:
+        """The first row; None without any."""
+        with self.told():
+            return self.connection.execute(sql.encode(), values or None).fetchone()
+
+    def run(self, sql: str, *values: object) -> int:
+        """Answers the number of rows that were touched."""
+        with self.told():
+            return self.connection.execute(sql.encode(), values or None).rowcount
+
+    def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        with self.told(), self.connection.cursor() as cursor:
+            cursor.executemany(sql.encode(), rows)
+
+    def table(self, name: str, query: str) -> None:
+        """Make a temporary table, which ends with the transaction."""
+        self.run(f"DROP TABLE IF EXISTS pg_temp.{name}")
+        self.run(f"CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {query}")
+        self.run(f"ANALYZE pg_temp.{name}")
+
+    @contextmanager
+    def transaction(self, kind: str = "ISOLATION LEVEL READ COMMITTED") -> Iterator[None]:
+        self.run(f"BEGIN {kind}")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            if not self.connection.closed:
+                self.connection.rollback()
+            raise
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        try:
+            yield
+        except _OURS:
+            raise  # SQL of ours that is wrong is no problem of the user's
+        except psycopg.Error as error:
+            raise StoreUnusableError(server.failed(error, self.profile)) from error
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Within, the settings of a store hold on the connection of somebody else, who is in a transaction."""
+        names = ", ".join(f"current_setting({literal(name)})" for name in SETTINGS)
+        before = self.row(f"SELECT {names}")
+        set_locally(self, SETTINGS)
+        yield
+        set_locally(self, dict(zip(SETTINGS, before, strict=True)))
+
+
+def set_locally(session: Session, settings: dict[str, str]) -> None:
+    calls = ", ".join(f"set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items())
+    session.run(f"SELECT {calls}")
+
+
+def opened(profile: Profile) -> Session:
+    """A connection of the store's own."""
+    session = Session(server.connected(profile), profile)
+    calls = ", ".join(f"set_config({literal(name)}, {literal(value)}, false)" for name, value in SETTINGS.items())
+    session.run(f"SELECT {calls}")
+    return session
+
+
+# -- migrations --------------------------------------------------------------------------------------------
+
+
+def migrations() -> list[tuple[int, str]]:
+    """The numbers and texts, in order."""
+    folder = files(__package__) / "migrations"
+    found = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
+    return [(int(name.split("_")[0]), (folder / name).read_text("utf-8")) for name in found]
+
+
+def found_format(session: Session) -> int | None:
+    """The number of the last migration; None where there is no store. Raises where it is newer than this program."""
+    if session.row("SELECT to_regclass(%s)", f"{session.schema}.meta")[0] is None:
+        return None
+    meta = dict(session.rows(f"SELECT name, value FROM {session.schema}.meta"))
+    for name, known, code in (
+        ("format", migrations()[-1][0], codes.store_format_newer),
+        ("language", LANGUAGE, codes.store_language_newer),
+    ):
+        if int(meta[name]) > known:
+            raise StoreUnusableError(code(None, found=int(meta[name]), known=known))
+    return int(meta["format"])
+
+
+def refuse_older(session: Session) -> None:
+    """Raise where migrations are still to be applied."""
+    found, known = found_format(session), migrations()[-1][0]
+    if found != known:
+        raise StoreUnusableError(codes.store_schema_older(None, found=found, known=known))
+
+
+def identity(session: Session) -> Identity:
+    meta = dict(session.rows(f"SELECT name, value FROM {session.schema}.meta"))
+    return Identity(ruleset=meta["ruleset"], entity=meta["entity"], key_type=meta["key_type"])
+
+
+def upgrade(session: Session, wanted: Identity) -> tuple[int, ...]:
+    """Make the schema, or bring it up to date; the numbers of the migrations that were applied."""
+    schema = session.schema
+    with session.transaction():
+        # Whoever comes second waits, and finds it done.
+        session.run(f"SELECT pg_advisory_xact_lock(hashtextextended({literal(f'upgrade {schema}')}, 0))")
+        found = found_format(session) or 0
+        if found:
+            refuse_another(identity(session), wanted)
+        applied = tuple((number, text) for number, text in migrations() if number > found)
+        if not found:
+            if session.row("SELECT to_regnamespace(%s)", schema)[0] is None:
+                session.run(f"CREATE SCHEMA {schema}")
+            kind = "bigint" if wanted.has_integer_keys else 'text COLLATE "C"'
+            session.run(f"CREATE DOMAIN {schema}.key AS {kind}")
+        session.run(f"SET LOCAL search_path = {schema}")
+        for _, text in applied:
+            session.run(text)
+        if not found:
+            meta = {
+                "language": str(LANGUAGE),
+                "ruleset": wanted.ruleset,
+                "entity": wanted.entity,
+                "key_type": wanted.key_type,
+            }
+            session.many("INSERT INTO meta VALUES (%s, %s)", [("format", "0"), *meta.items()])
+        if applied:
+            session.run("UPDATE meta SET value = %s WHERE name = 'format'", str(applied[-1][0]))
+    return tuple(number for number, _ in applied)
+
+
+def roles(profile: Profile) -> str:
+    """SQL that makes the roles SCHEMA_reader, SCHEMA_runner and SCHEMA_admin."""
+    assert profile.schema is not None
+    text = (files(__package__) / "roles.sql").read_text("utf-8").replace("{schema}", quote(profile.schema))
+    for role in ("reader", "runner", "admin"):
+        name = f"{profile.schema}_{role}"
+        text = text.replace(f"{{{role}_text}}", literal(name)).replace(f"{{{role}}}", quote(name))
+    return text

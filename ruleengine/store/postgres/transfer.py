@@ -1,0 +1,72 @@
+"""Tables on their way between DuckDB and Postgres, through files: no row passes through Python."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from ruleengine.engines.columns import literal, quote
+from ruleengine.planning.layout import Layout
+from ruleengine.sql.postgres import short
+from ruleengine.store.postgres.session import Session
+
+BLOCK = 1 << 18
+_TYPES = {"VARCHAR": 'text COLLATE "C"', "DOUBLE": "double precision", "HUGEINT": "numeric(38, 0)"}
+
+
+@contextmanager
+def lifted(session: Session, duck: duckdb.DuckDBPyConnection, layout: Layout, folder: Path) -> Iterator[None]:
+    """The result tables of a DuckDB connection as temporary ones, within a transaction."""
+    for table in ("result_values", "result_assignments"):
+        types = {name: type for name, type, *_ in duck.execute(f"DESCRIBE {table}").fetchall()}
+        columns = ", ".join(f"{quote(short(name))} {_TYPES.get(type, type)}" for name, type in types.items())
+        session.run(f"DROP TABLE IF EXISTS pg_temp.{table}")
+        session.run(f"CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP")
+        copy_in(session, f"pg_temp.{table}", duck, table, folder)
+        session.run(f"ANALYZE pg_temp.{table}")
+    yield
+
+
+def copy_in(session: Session, table: str, duck: duckdb.DuckDBPyConnection, relation: str, folder: Path) -> int:
+    """Append a relation of DuckDB's to a table with the same columns; answers the number of rows."""
+    texts = [name for name, type, *_ in duck.execute(f"DESCRIBE FROM {relation}").fetchall() if type == "VARCHAR"]
+    quoted = f", FORCE_QUOTE ({', '.join(map(quote, texts))})" if texts else ""  # an empty text, but not a missing one
+    with _file(folder) as file:
+        duck.execute(f"COPY (FROM {relation}) TO {literal(str(file))} (FORMAT csv, HEADER false{quoted})")
+        told = f"COPY {table} FROM STDIN (FORMAT csv)".encode()
+        with session.told(), file.open("rb") as lines, session.connection.cursor() as cursor:
+            with cursor.copy(told) as copy:
+                while block := lines.read(BLOCK):
+                    copy.write(block)
+            return cursor.rowcount
+
+
+def copy_out(
+    session: Session,
+    query: str,
+    duck: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: Sequence[tuple[str, str]],
+    folder: Path,
+) -> None:
+    """Make a temporary table of DuckDB's of a query; its columns are of these names and DuckDB's types."""
+    with _file(folder) as file:
+        told = f"COPY ({query}) TO STDOUT (FORMAT csv)".encode()
+        with session.told(), file.open("wb") as out, session.connection.cursor() as cursor, cursor.copy(told) as copy:
+            for block in copy:
+                out.write(block)
+        options = "auto_detect = false, header = false, nullstr = '', allow_quoted_nulls = false, new_line = '\\n'"
+        style = "delim = ',', quote = '\"', escape = '\"', comment = ''"
+        duck.execute(
+            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM "
+            f"read_csv({literal(str(file))}, columns = {dict(columns)!r}, {options}, {style})"
+        )
+
+
+@contextmanager
+def _file(folder: Path) -> Iterator[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        yield Path(place) / "rows.csv"

@@ -1,0 +1,196 @@
+"""The one writer of a store in Postgres: it holds an advisory lock, and each of its steps is a transaction."""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.engines.columns import literal
+from ruleengine.planning.layout import Layout
+from ruleengine.store import canonical, versions
+from ruleengine.store.desk import new_run
+from ruleengine.store.ledger import text_of
+from ruleengine.store.postgres import publishing, restoring, runs, staging, sweeping, transfer
+from ruleengine.store.postgres.ledger import Ledger
+from ruleengine.store.postgres.session import Session
+from ruleengine.store.records import (
+    Delta,
+    Identity,
+    Json,
+    ManualWrite,
+    Run,
+    RunHeader,
+    RunState,
+    Version,
+    VersionKind,
+)
+from ruleengine.store.refusals import (
+    Holder,
+    RefusedError,
+    StoreLockedError,
+    detached,
+    no_version,
+    unknown_customer,
+)
+from ruleengine.store.store import Tables
+from ruleengine.store.writer import need, reason_of
+
+
+class PostgresWriter:
+    """See `store.Writer`."""
+
+    def __init__(
+        self, session: Session, identity: Identity, actor: str, clock: Callable[[], float], folder: Path
+    ) -> None:
+        self._session = session
+        self._ledger = Ledger(session)
+        self._identity = identity
+        self._actor = actor
+        self._clock = clock
+        self._folder = folder
+        self._begun: dict[str, Run] = {}
+
+    def __enter__(self) -> "PostgresWriter":
+        self._lock()
+        sweeping.sweep(self._session, alive=())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for run in list(self._begun.values()):
+            # Where the connection is lost, the next writer finds the run and says so.
+            with suppress(ProblemError):
+                self.fail(run, reason_of(error))
+
+    def _lock(self) -> None:
+        session = self._session
+        key = f"hashtextextended({literal(f'writer {session.schema}')}, 0)"
+        if not session.row(f"SELECT pg_try_advisory_lock({key})")[0]:
+            row = session.row(f"SELECT actor, pid, host, started FROM {session.schema}.writer")
+            raise StoreLockedError(
+                Holder(actor=row[0], pid=row[1], host=row[2], started=row[3]) if row and row[0] else None
+            )
+        session.run(
+            f"INSERT INTO {session.schema}.writer VALUES (true, %s, %s, %s, %s) ON CONFLICT (one) DO UPDATE "
+            f"SET actor = excluded.actor, pid = excluded.pid, host = excluded.host, started = excluded.started",
+            self._actor,
+            os.getpid(),
+            socket.gethostname(),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    # -- runs --------------------------------------------------------------------------------------------
+
+    def same_as_current(self, header: RunHeader) -> Version | None:
+        current = self._ledger.current()
+        return current if current and versions.repeats(current, header) else None
+
+    def begin(self, header: RunHeader) -> Run:
+        run = new_run(header, VersionKind.RUN, None, self._actor, self._now())
+        with self._session.transaction():
+            runs.add(self._session, run, header.texts)
+        self._begun[run.id] = run
+        return run
+
+    def fail(self, run: Run, reason: str) -> Run:
+        return self._finish(run.id, RunState.FAILED, reasons=[reason])
+
+    def hold(self, delta: Delta, reasons: Sequence[str], *, report: Json = None) -> Run:
+        return self._finish(delta.run.id, RunState.HELD, reasons=reasons, report=canonical.dump(report))
+
+    def _finish(self, run_id: str, to: RunState, *, reasons: Sequence[str] = (), **fields: object) -> Run:
+        with self._session.transaction():
+            runs.update(
+                self._session,
+                run_id,
+                state=to.value,
+                finished_at=text_of(self._now()),
+                reasons=canonical.dump(list(reasons)),
+                **fields,
+            )
+            if to is not RunState.HELD:
+                sweeping.remove(self._session, [run_id])
+        self._begun.pop(run_id, None)
+        return self._ledger.run(run_id)
+
+    # -- staging -----------------------------------------------------------------------------------------
+
+    def stage(self, run: Run, connection: Tables, layout: Layout) -> Delta:
+        if isinstance(connection, psycopg.Connection):
+            lent = Session(connection, self._session.profile)
+            with lent.lent():
+                delta = staging.stage(lent, run, layout)
+            lent.run("COMMIT")
+            return delta
+        with self._session.transaction(), transfer.lifted(self._session, connection, layout, self._folder):
+            return staging.stage(self._session, run, layout)
+
+    # -- publishing --------------------------------------------------------------------------------------
+
+    def publish(self, delta: Delta, *, report: Json = None, reason: str | None = None) -> Version:
+        current = self._ledger.current()
+        if current and not delta.detached and versions.repeats(current, delta.run.header):
+            self._finish(delta.run.id, RunState.UNCHANGED, version=current.number, report=canonical.dump(report))
+            return current
+        with self._session.transaction():
+            runs.update(self._session, delta.run.id, report=canonical.dump(report))
+        return self._publish(delta.run.id, reason)
+
+    def publish_held(self, run_id: str, reason: str) -> Version:
+        need(reason)
+        state = self._ledger.run_row(run_id)["state"]
+        if state != RunState.HELD:
+            raise RefusedError(codes.run_not_held(None, run=run_id, state=state))
+        return self._publish(run_id, reason)
+
+    def _publish(self, run_id: str, reason: str | None) -> Version:
+        with self._session.transaction():
+            made = publishing.publish(self._session, run_id, reason, self._actor, self._identity, self._now())
+        self._begun.pop(run_id, None)
+        with suppress(ProblemError):
+            # It is published; what cannot be tidied now will be by the next writer.
+            sweeping.sweep(self._session, alive=self._begun)
+        return made
+
+    def rollback(self, number: int, reason: str) -> Version:
+        need(reason)
+        target = self._ledger.version(number)
+        current = self._ledger.current()
+        if current is None:
+            raise no_version()
+        if target.detached:
+            raise detached(number, target.as_of)
+        if target.number == current.number:
+            raise RefusedError(codes.version_current(None, version=number))
+        return self._at_once(
+            lambda: restoring.rollback(self._session, target, current, self._actor, self._now()), reason
+        )
+
+    def set_manual(self, write: ManualWrite) -> Version:
+        need(write.reason)
+        current = self._ledger.current()
+        if current is None:
+            raise no_version()
+        known = f"SELECT 1 FROM {self._session.schema}.customers WHERE customer = %s AND to_version IS NULL"
+        if self._session.row(known, write.customer) is None:
+            raise unknown_customer(write.customer, current.number)
+        return self._at_once(
+            lambda: restoring.set_manual(self._session, write, current, self._actor, self._now()), write.reason
+        )
+
+    def _at_once(self, stage: Callable[[], Run], reason: str) -> Version:
+        """A version that is staged and published in one transaction."""
+        with self._session.transaction():
+            run = stage()
+            return publishing.publish(self._session, run.id, reason, self._actor, self._identity, self._now())
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
