@@ -21,7 +21,10 @@ from psycopg import conninfo, sql
 ADDRESS = "RULEENGINE_TEST_POSTGRES"
 VARIABLE = "DATABASE_URL"
 """What profiles take their address from."""
+STORE = "STORE_URL"
+"""The same, of those whose store lies in the database."""
 READER = "ruleengine_reader"
+OWNER = "ruleengine_owner"
 
 Admin = psycopg.Connection[tuple[object, ...]]
 
@@ -61,8 +64,9 @@ def _database() -> str:
         create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' {}")
         connection.execute(create.format(sql.Identifier(name), locale))
         connection.execute(f"SELECT pg_advisory_lock(hashtext('{READER}'))")
-        if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [READER]).fetchone() is None:
-            connection.execute(f"CREATE ROLE {READER} LOGIN PASSWORD 'reads'")
+        for role, password in ((READER, "reads"), (OWNER, "owns")):
+            if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+                connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'".encode())
         for setting in (
             "default_transaction_read_only = on",
             "DateStyle = 'German, DMY'",
@@ -72,9 +76,11 @@ def _database() -> str:
             "standard_conforming_strings = off",
             "search_path = shop, public",
         ):
-            connection.execute(f"ALTER ROLE {READER} IN DATABASE {name} SET {setting}".encode())
+            for role in (READER, OWNER):
+                connection.execute(f"ALTER ROLE {role} IN DATABASE {name} SET {setting}".encode())
         connection.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC".encode())
-        connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO {READER}".encode())
+        connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO {READER}, {OWNER}".encode())
+        connection.execute(f"GRANT CREATE ON DATABASE {name} TO {OWNER}".encode())
     return name
 
 
@@ -89,13 +95,18 @@ def address(**more: str) -> str:
     return conninfo.make_conninfo(_server(), dbname=_database(), user=READER, password="reads", **more)
 
 
+def owner() -> str:
+    """What somebody connects to who may make a schema, and for the rest no more than the reader."""
+    return conninfo.make_conninfo(_server(), dbname=_database(), user=OWNER, password="owns")
+
+
 @contextmanager
 def shop() -> Iterator[Admin]:
-    """An empty schema `shop`, which the reader may read, all that is made in it included."""
+    """An empty schema `shop`, which the reader and the owner may read, all that is made in it included."""
     connection = admin()
     connection.execute("DROP SCHEMA IF EXISTS shop CASCADE; CREATE SCHEMA shop")
-    connection.execute(f"GRANT USAGE ON SCHEMA shop TO {READER}".encode())
-    connection.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO {READER}".encode())
+    connection.execute(f"GRANT USAGE ON SCHEMA shop TO {READER}, {OWNER}".encode())
+    connection.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO {READER}, {OWNER}".encode())
     connection.execute("SET search_path = shop; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'")
-    with mock.patch.dict(os.environ, {VARIABLE: address()}):
+    with mock.patch.dict(os.environ, {VARIABLE: address(), STORE: owner()}):
         yield connection

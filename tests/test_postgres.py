@@ -28,7 +28,8 @@ DAYS = {
 
 @pytest.fixture(params=DAYS)
 def ruleset(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A worked ruleset with a profile `prod`, whose tables hold what its files do."""
+    """A worked ruleset with profiles whose tables hold what its files do: of `prod` the store is a folder, of `inside`
+    a schema beside the tables."""
     folder = tmp_path / request.param
     shutil.copytree(RULESETS / request.param, folder, ignore=shutil.ignore_patterns(".ruleengine"))
     opened = opening.opened(folder).ruleset
@@ -38,10 +39,16 @@ def ruleset(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         if not opened.entity.distinct:
             bound[opened.entity.source] = opened.entity.name
         with (folder / "ruleset.toml").open("a", encoding="utf-8") as manifest:
-            manifest.write(f'\n[profiles.prod]\nengine = "postgres"\ndsn = "${{{postgres.VARIABLE}}}"\n')
-            manifest.write('store = ".prod"\n[profiles.prod.sources]\n')
-            manifest.writelines(f'"{source}" = {{table = \'"{name}"\'}}\n' for source, name in bound.items())
+            for profile, variable, store in (
+                ("prod", postgres.VARIABLE, '".prod"'),
+                ("inside", postgres.STORE, '{schema = "the versions"}'),
+            ):
+                manifest.write(f'\n[profiles.{profile}]\nengine = "postgres"\ndsn = "${{{variable}}}"\n')
+                manifest.write(f"store = {store}\n[profiles.{profile}.sources]\n")
+                manifest.writelines(f'"{source}" = {{table = \'"{name}"\'}}\n' for source, name in bound.items())
+        connection.execute('DROP SCHEMA IF EXISTS "the versions" CASCADE')
         yield folder
+        connection.execute('DROP SCHEMA IF EXISTS "the versions" CASCADE')
 
 
 def asked(*arguments: str) -> str:
@@ -53,7 +60,7 @@ def asked(*arguments: str) -> str:
 def test_the_same_versions(ruleset: Path) -> None:
     exports: dict[str, list[bytes]] = {}
     said: dict[str, list[object]] = {}
-    for profile in ("default", "prod"):
+    for profile in ("default", "prod", "inside"):
         for day in DAYS[ruleset.name]:
             report = json.loads(
                 asked(*f"run {ruleset} --profile {profile} --as-of {day} --actor tests --format json".split())
@@ -70,8 +77,9 @@ def test_the_same_versions(ruleset: Path) -> None:
             answer = asked("explain", str(ruleset), customer, "--profile", profile, "--format", "json")
             said[profile].append(json.loads(answer))
 
-    assert exports["prod"] == exports["default"]
-    assert said["prod"] == said["default"]
+    for profile in ("prod", "inside"):
+        assert exports[profile] == exports["default"]
+        assert said[profile] == said["default"]
     (version, *_) = json.loads(asked("versions", str(ruleset), "--profile", "prod", "--format", "json"))["versions"]
     assert version["engine"].startswith("postgres 1")
     assert os.environ[postgres.VARIABLE] not in "".join(

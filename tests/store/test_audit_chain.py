@@ -11,6 +11,8 @@ from ruleengine.store.store import Store
 from tests.store import verifier
 from tests.store.tables import IDENTITY, Rules, held, hold, publish
 
+STORES = ("embedded",)
+
 
 @pytest.fixture
 def folder(store: Store, tmp_path: Path) -> Path:

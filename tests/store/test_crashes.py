@@ -20,6 +20,8 @@ from tests.store import verifier
 from tests.store.child import CUSTOMERS, LAST, NEW, RULES, VIP, block, generation, publish_generation
 from tests.store.tables import hold
 
+STORES = ("embedded",)
+
 ROOT = Path(__file__).parents[2]
 PUBLISHING = ("documents-batch", "before-commit", "committed")
 

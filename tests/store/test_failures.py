@@ -16,6 +16,8 @@ from tests.store.child import publish_generation
 from tests.store.tables import IDENTITY, RULES, fill, held, publish
 from tests.store.test_crashes import check_tidy, check_whole, child
 
+STORES = ("embedded",)
+
 
 @pytest.mark.parametrize("largest", [5_000, 40_000, 60_000])
 def test_a_full_disk_is_a_failed_run(tmp_path: Path, largest: int) -> None:

@@ -18,6 +18,8 @@ from ruleengine.store.store import Store
 from tests.store import verifier
 from tests.store.tables import IDENTITY, Held, Rules, publish
 
+STORES = ("embedded",)
+
 TAGS = ("a", "b", "c", "d")
 LEVELS = ("x", "y", "z")
 START = date(2026, 1, 1)

@@ -16,6 +16,8 @@ from ruleengine.store.versions import FORMAT
 from tests.store import verifier
 from tests.store.tables import IDENTITY, held, publish
 
+STORES = ("embedded",)
+
 KEPT = Path(__file__).with_name("kept")
 ASKED = Memory(
     tags=(TagMemory(tag="VIP", formerly=(), held="held", matched="matched"),),

@@ -14,6 +14,8 @@ from ruleengine.types import COLUMN_TYPES, exact
 from tests.store import verifier
 from tests.store.tables import IDENTITY, header
 
+STORES = ("embedded",)
+
 CUSTOMERS = 200_000
 LAYOUT = Layout(
     key_type=COLUMN_TYPES["integer"],

@@ -1,0 +1,262 @@
+"""What a store in Postgres promises beyond the contract of every store."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import conninfo, errors
+
+from ruleengine.store.postgres import session
+from ruleengine.store.postgres.session import Session
+from ruleengine.store.postgres.store import PostgresStore
+from ruleengine.store.records import Key
+from ruleengine.store.refusals import StoreUnusableError, WrongStoreError
+from ruleengine.store.store import Store
+from tests import postgres
+from tests.store.conftest import again
+from tests.store.tables import IDENTITY, TEXT_IDENTITY, Held, Rules, held, hold, publish
+from tests.store.verifier import hashed, merkle_root, text
+
+STORES = ("postgres",)
+FIRST: dict[Key, Held] = {key: held("VIP", loyalty="Gold", city="日本") for key in range(40)}
+SECOND: dict[Key, Held] = {key: held("New", abc="A", money="0.1000") for key in range(20, 60)}
+
+
+def schema(store: Store) -> str:
+    assert isinstance(store, PostgresStore)
+    return f'"{store.profile.schema}"'
+
+
+def rows(store: Store, query: str) -> list[Any]:
+    return list(postgres.admin().execute(query.format(schema(store)).encode()).fetchall())
+
+
+def check(store: Store) -> list[str]:
+    """What is wrong with the chain: by a program that knows only its description."""
+    wrong: list[str] = []
+    salts = dict(rows(store, "SELECT customer, salt FROM {}.salts"))
+    previous: str | None = None
+    versions = rows(store, "SELECT number, run, header, previous_hash, root, hash FROM {}.versions ORDER BY number")
+    for number, run, header, previous_hash, root, version_hash in versions:
+        found = rows(
+            store,
+            "SELECT leaf, customer, kind, name, old, new, to_char(since, 'YYYY-MM-DD'), rule_hash, evidence "
+            f"FROM {{}}.changes WHERE run = '{run}' ORDER BY position",
+        )
+        for leaf, customer, *fields in found:
+            if hashed("leaf", salts[customer].hex(), str(number), str(customer), *map(text, fields)) != leaf.hex():
+                wrong.append(f"version {number}: {customer}")
+        order = [tuple(row[1:4]) for row in found]
+        assert order == sorted(set(order))
+        if merkle_root([row[0].hex() for row in found]) != root or len(found) != json.loads(header)["leaves"]:
+            wrong.append(f"version {number}: rows")
+        if previous_hash != previous or hashed("version", previous, root, header) != version_hash:
+            wrong.append(f"version {number}: header")
+        previous = version_hash
+    return wrong
+
+
+def test_the_chain_is_the_one_that_is_described(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    publish(store, "2026-02-01", SECOND)
+    publish(store, "2026-01-15", {1: held("Sleeping")})
+    delta = hold(store, "2026-03-01", {1: held("VIP"), 2000: held("New")})
+    publish(store, "2026-01-20", {2000: held("Sleeping"), 2001: held()})
+    with store.writer("tester", IDENTITY) as writer:
+        writer.publish_held(delta.run.id, "checked")
+        writer.rollback(2, "wrong")
+    publish(store, "2026-04-01", {})
+
+    assert check(store) == []
+    assert len(store.versions()) == 7
+
+
+def test_text_keys_and_odd_names_are_in_the_chain(store: Store) -> None:
+    rules = Rules(tags=("it's", "标签", "{}", "100%"), key_type="text")
+    publish(store, "2026-01-01", {"ä:1": held("it's"), "-:": held("标签", loyalty="Gold"), "": held("{}")}, rules=rules)
+    publish(store, "2026-01-02", {"ä:1": held("100%", city='\x1f"\\'), "Z": held(), "a": held("{}")}, rules=rules)
+
+    assert check(store) == []
+
+
+@pytest.mark.parametrize("table", ["versions", "changes", "arrivals", "manual", "texts"])
+def test_what_is_published_cannot_be_changed_or_deleted(store: Store, table: str) -> None:
+    publish(store, "2026-01-01", FIRST)
+    connection = postgres.admin()
+    if table == "manual":
+        connection.execute(
+            f"INSERT INTO {schema(store)}.manual (customer, kind, name, version, as_of, actor) "
+            f"VALUES (1, 'tag', 'VIP', 1, '2026-01-01', 'anna')".encode()
+        )
+    column = {"versions": "header", "changes": "new", "arrivals": "here", "manual": "reason", "texts": "text"}[table]
+
+    for statement in (
+        f"UPDATE {schema(store)}.{table} SET {column} = {column}",
+        f"DELETE FROM {schema(store)}.{table}",
+        f"TRUNCATE {schema(store)}.{table} CASCADE",
+    ):
+        with pytest.raises(errors.InsufficientPrivilege, match="never changed or deleted"):
+            connection.execute(statement.encode())
+
+
+def test_readers_do_not_wait_for_a_publication(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(store, "2026-01-01", FIRST)
+    run, reader = Session.run, again(store)
+    seen: list[tuple[int, tuple[Key, ...]]] = []
+
+    def looking(at: Session, sql: str, *values: object) -> int:
+        if sql == "COMMIT":
+            page = reader.members("tag", "VIP")
+            seen.append((page.version, page.customers))
+        return run(at, sql, *values)
+
+    monkeypatch.setattr(Session, "run", looking)
+    publish(store, "2026-02-01", SECOND)
+
+    before, after = (1, tuple(range(40))), (2, ())
+    assert seen == [before] * 5 + [after]  # to tidy up is all that comes after a version
+
+
+# -- the schema --------------------------------------------------------------------------------------------
+
+
+def test_an_upgrade_is_safe_to_run_twice_and_at_once(store: Store) -> None:
+    assert isinstance(store, PostgresStore)
+    known = [number for number, _ in session.migrations()]
+    applied: list[tuple[int, ...]] = []
+
+    def upgrade() -> None:
+        with closing((opened := session.opened(store.profile)).connection):
+            applied.append(session.upgrade(opened, IDENTITY))
+
+    threads = [threading.Thread(target=upgrade) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    upgrade()
+
+    assert sorted(applied) == [(), (), (), tuple(known)]
+    assert store.identity() == IDENTITY
+    with closing((opened := session.opened(store.profile)).connection), pytest.raises(WrongStoreError):
+        session.upgrade(opened, TEXT_IDENTITY)
+
+
+def test_a_newer_schema_is_refused(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    postgres.admin().execute(f"UPDATE {schema(store)}.meta SET value = '99' WHERE name = 'format'".encode())
+    other = again(store)
+
+    with pytest.raises(StoreUnusableError) as error:
+        other.current()
+
+    assert error.value.problems[0].code.name == "store-format-newer"
+    with pytest.raises(StoreUnusableError), other.writer("tester", IDENTITY):
+        pass
+
+
+def test_an_older_schema_is_not_written_to(store: Store) -> None:
+    publish(store, "2026-01-01", FIRST)
+    postgres.admin().execute(f"UPDATE {schema(store)}.meta SET value = '0' WHERE name = 'format'".encode())
+
+    with pytest.raises(StoreUnusableError) as error, store.writer("tester", IDENTITY):
+        pass
+
+    assert error.value.problems[0].code.name == "store-schema-older"
+
+
+# -- roles -------------------------------------------------------------------------------------------------
+
+
+def login(role: str) -> str:
+    """Somebody who logs in and has a role; for the rest no more than temporary tables."""
+    connection, name = postgres.admin(), f"{role}_login"
+    connection.execute(f"""CREATE ROLE "{name}" LOGIN PASSWORD 'in' IN ROLE "{role}" """.encode())
+    database = connection.info.dbname
+    connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE {database} TO "{name}"'.encode())
+    return conninfo.make_conninfo(postgres.owner(), user=name, password="in")
+
+
+@pytest.fixture
+def roles(store: Store) -> Iterator[Store]:
+    assert isinstance(store, PostgresStore)
+    publish(store, "2026-01-01", FIRST)
+    connection = postgres.admin()
+    connection.execute(session.roles(store.profile).encode())
+    connection.execute(session.roles(store.profile).encode())  # a second time changes nothing
+    yield store
+    for role in ("reader", "runner", "admin"):
+        for name in (f"{store.profile.schema}_{role}_login", f"{store.profile.schema}_{role}"):
+            if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
+                connection.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"'.encode())
+
+
+def test_a_runner_publishes_and_brings_back(roles: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(roles, PostgresStore)
+    monkeypatch.setenv(postgres.STORE, login(f"{roles.profile.schema}_runner"))
+    runner = again(roles)
+
+    publish(runner, "2026-02-01", SECOND)
+    hold(runner, "2026-03-01", FIRST)
+    with runner.writer("tester", IDENTITY) as writer:
+        writer.rollback(1, "wrong")
+
+    assert runner.members("tag", "VIP").customers == tuple(range(40))
+    assert check(roles) == []
+
+
+def test_a_reader_reads_and_writes_nothing(roles: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(roles, PostgresStore)
+    monkeypatch.setenv(postgres.STORE, login(f"{roles.profile.schema}_reader"))
+    reader = again(roles)
+
+    assert reader.members("tag", "VIP").customers == tuple(range(40))
+    assert [row.new for row in reader.diff(1, 1).rows] == []
+    with pytest.raises(StoreUnusableError), reader.writer("tester", IDENTITY):
+        pass
+    with psycopg.connect(os.environ[postgres.STORE]) as connection, pytest.raises(errors.InsufficientPrivilege):
+        connection.execute(f"SELECT * FROM {schema(roles)}.salts".encode())
+
+
+# -- faults ------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_breaks_at_any_statement(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version before stays whole, and the next run publishes."""
+    publish(store, "2026-01-01", FIRST)
+    run, left = Session.run, 0
+
+    def breaking(at: Session, sql: str, *values: object) -> int:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            postgres.admin().execute("SELECT pg_terminate_backend(%s, 5000)", [at.connection.info.backend_pid])
+        return run(at, sql, *values)
+
+    monkeypatch.setattr(Session, "run", breaking)
+    broken = 0
+    while True:
+        left = broken + 1
+        with suppress(StoreUnusableError):
+            publish(again(store), "2026-02-01", SECOND)
+        if left > 0:
+            break  # more statements than there are
+        broken += 1
+        left = 0
+        current = again(store).current()
+        if current is not None and current.number == 2:
+            break  # the connection broke after the commit
+        assert store.members("tag", "VIP").customers == tuple(range(40))
+
+    monkeypatch.undo()
+    assert broken > 30
+    assert store.members("tag", "VIP").customers == ()
+    publish(store, "2026-03-01", FIRST)
+    assert store.members("tag", "VIP").customers == tuple(range(40))
+    assert {run.state.value for run in store.runs()} <= {"published", "failed"}
+    assert check(store) == []
