@@ -1,4 +1,4 @@
-"""Every ruleset and pack of this repository is asked by its own tests in `make rules`, which `make test` begins with."""
+"""Every ruleset and pack of this repository is asked by its own tests in `make rules`, as `make test` begins."""
 
 from pathlib import Path
 
