@@ -7,6 +7,7 @@ SCALE=full is a million customers with twenty million orders, SCALE=0.02 a fifti
 """
 
 import os
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial, reduce
@@ -34,6 +35,13 @@ KEPT = Path("build/bench")
 SMALL = "0.1"
 RULES = 100
 COMMITTED = 300
+EXAMPLES = 500
+SUITE = {
+    "suite.toml": "as_of = 2026-03-31\n",
+    "customers.csv": "customer_id,country,birthday,signed_up\n1,DE,1990-01-01,2024-01-01\n2,,,\n",
+    "orders.csv": "order_id,customer_id,ordered_at,amount,status,channel,category\n1,1,2026-03-01,9.50,paid,web,c03\n",
+    "expected.csv": "customer_id,tag tag 0000\n1,no\n2,no\n",
+}
 DAY = LAST_DAY - timedelta(days=1)
 ROUNDS = 5
 ALONE = 5
@@ -244,6 +252,27 @@ def _front_end() -> None:
     (folder / "ruleset.toml").write_text('[ruleset]\nname = "shop"\ntimezone = "UTC"\n')
     checked = [_command("check", "--no-proofs", str(folder)).taken for _ in range(ROUNDS)]
     _line(f"`check --no-proofs` of {COMMITTED} rules by a new process", middle(checked), "aim: at most 1")
+    _asked(folder)
+
+
+def _asked(folder: Path) -> None:
+    """The tests of a ruleset: examples, and what a suite costs beside them."""
+    written = rules(COMMITTED)
+    tags = re.findall(r'^tag "(.+)" when monetary_90d > .+ and frequency >= ', written.text, re.MULTILINE)
+    asking = [
+        f'example "{number}" given monetary_90d = 0, frequency = {number} expect no tag "{tags[number % len(tags)]}"\n'
+        for number in range(EXAMPLES)
+    ]
+    (folder / "shop.rules").write_text(f"{written.text}\n{''.join(asking)}")
+    rmtree(folder / "tests", ignore_errors=True)
+    alone = middle([_command("test", str(folder)).taken for _ in range(ROUNDS)])
+    _line(f"`test` of {EXAMPLES} examples by a new process", alone, "aim: at most 2")
+    suite = folder / "tests" / "suite"
+    suite.mkdir(parents=True)
+    for name, table in SUITE.items():
+        (suite / name).write_text(table)
+    both = middle([_command("test", str(folder)).taken for _ in range(ROUNDS)])
+    _line("    and of a suite", Taken(both.clock - alone.clock, both.processors - alone.processors), "aim: at most 1")
 
 
 if __name__ == "__main__":
