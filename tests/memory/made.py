@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.memory.rules import Class, Condition, Level, Rule, Rules, Span, Tag, Tier, kind_of
+from tests.memory.rules import Class, Condition, Level, Manual, Rule, Rules, Span, Tag, Tier, kind_of
 
 Draw = st.DrawFn
 
@@ -71,13 +71,13 @@ def condition(draw: Draw, earlier: tuple[Rule, ...], all_rules: tuple[Rule, ...]
             return simple(draw)
         case "has":
             rule = draw(st.sampled_from(earlier))
-            if isinstance(rule, Tag):
+            if isinstance(rule, Tag | Manual):
                 return ("has", rule.name)
             return ("is", kind_of(rule), rule.name, *value(draw, rule))
         case "past":
             rule = draw(st.sampled_from(all_rules))
             days = draw(st.sampled_from(WITHIN))
-            if isinstance(rule, Tag):
+            if isinstance(rule, Tag | Manual):
                 return ("had", rule.name, days)
             return ("was", kind_of(rule), rule.name, *value(draw, rule), days)
         case "not":
@@ -96,6 +96,7 @@ def value(draw: Draw, rule: Tier | Class) -> tuple[bool, str]:
 
 @st.composite
 def rulesets(draw: Draw) -> Rules:
+    by_hand = Manual(name="M", expires=draw(st.sampled_from([None, *SPANS])))
     outline: list[Rule] = [Tag(name=name, when=()) for name in "ABCDEF"[: draw(st.integers(3, 6))]]
     for name in ("t", "u")[: draw(st.sampled_from([2, 2, 1]))]:
         levels = tuple(Level(name=level, when=()) for level in ("Gold", "Silver", "Bronze")[: draw(st.integers(1, 3))])
@@ -103,11 +104,11 @@ def rulesets(draw: Draw) -> Rules:
     if draw(st.booleans()):
         lines = tuple((value, ()) for value in ("x", "y")[: draw(st.integers(1, 2))])
         outline.append(Class(name="c", lines=lines, otherwise=draw(st.sampled_from([None, "z"]))))
-    outline = list(draw(st.permutations(outline)))
+    outline = [by_hand, *draw(st.permutations(outline))]
     rules: tuple[Rule, ...] = ()
     for rule in outline:
         rules = (*rules, filled(draw, rule, rules, tuple(outline)))
-    names = [rule.name for rule in rules if isinstance(rule, Tag)]
+    names = [rule.name for rule in rules if isinstance(rule, Tag | Manual)]
     groups: tuple[tuple[str, ...], ...] = ()
     if draw(st.integers(0, 2)) == 2:
         members = draw(st.sets(st.sampled_from(names), min_size=2))
@@ -158,6 +159,8 @@ def filled(draw: Draw, rule: Rule, earlier: tuple[Rule, ...], all_rules: tuple[R
             )
         case Class():
             return replace(rule, lines=tuple((value, made()) for value, _ in rule.lines))
+        case Manual():
+            return rule
 
 
 # -- changes --------------------------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ def renamed(draw: Draw, rules: Rules, rule: Rule) -> Rules:
             )
             found = rules.changed(rule, replace(rule, levels=levels))
             return _with_names(found, "tier", rule.name, level.name, new)
-        case Class():
+        case Class() | Manual():
             return rules
 
 

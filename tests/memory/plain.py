@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
-from tests.memory.rules import Class, Condition, Rules, Span, Tag, Tier, kind_of
+from tests.memory.rules import Class, Condition, Manual, Rules, Span, Tag, Tier, kind_of
 
 Answer = bool | None
 Customer = Mapping[str, Any]
@@ -138,10 +138,15 @@ class Run:
     customers: Mapping[int, Customer]
     day: date
     history: History
+    by_hand: Mapping[int, Set[str]] = field(default_factory=dict)
+    """Manual tags, of whom they are set on the day."""
+    spent: Mapping[int, Set[str]] | None = None
+    """Where budgets are not spent anew: who has been given which tags."""
     people: dict[int, Person] = field(default_factory=dict)
 
     def answers(self) -> Version:
-        self.people = {key: Person() for key in self.customers}
+        declared = {rule.name for rule in self.rules.rules if isinstance(rule, Manual)}
+        self.people = {key: Person(tags={*self.by_hand.get(key, ())} & declared) for key in self.customers}
         for rule in self.rules.rules:
             match rule:
                 case Tag():
@@ -152,6 +157,8 @@ class Run:
                 case Class():
                     for key in self.customers:
                         self.sort(rule, key)
+                case Manual():
+                    pass
         return Version(self.day, self.rules, self.people)
 
     # -- tags
@@ -177,7 +184,9 @@ class Run:
                 given.append(key)
             if both(when, no(unless)):
                 matched.add(key)
-        if tag.limit:
+        if tag.limit and self.spent is not None:
+            given = [key for key in given if tag.name in self.spent[key]]
+        elif tag.limit:
             count, lowest, attribute = tag.limit
 
             def worth(key: int) -> tuple[bool, int, int]:

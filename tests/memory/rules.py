@@ -61,7 +61,15 @@ class Class:
         return (*(value for value, _ in self.lines), *([self.otherwise] if self.otherwise else []))
 
 
-Rule = Tag | Tier | Class
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manual:
+    """A tag that people set."""
+
+    name: str
+    expires: Span | None = None
+
+
+Rule = Tag | Manual | Tier | Class
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class Rules:
 
 
 def kind_of(rule: Rule) -> str:
-    return {Tag: "tag", Tier: "tier", Class: "class"}[type(rule)]
+    return {Tag: "tag", Manual: "tag", Tier: "tier", Class: "class"}[type(rule)]
 
 
 # -- as text --------------------------------------------------------------------------------------------------
@@ -126,6 +134,8 @@ def written(rule: Rule) -> str:
                 count, lowest, attribute = rule.limit
                 clauses.append(f"limit {count} by {'lowest ' * lowest}{attribute}")
             return "\n    ".join(clauses)
+        case Manual():
+            return f"manual tag {quoted(rule.name)}{f' expires after {span(rule.expires)}' if rule.expires else ''}"
         case Tier():
             clauses = [f"tier {rule.name}"]
             for level in rule.levels:

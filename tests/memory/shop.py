@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ruleengine.store.records import Version
-from ruleengine.verbs import published, run, versions
+from ruleengine.verbs import by_hand, published, run, versions
 from ruleengine.verbs.export import export
 from tests.memory.rules import ATTRIBUTES, Rules, text
 
@@ -49,6 +49,12 @@ class Shop:
 
     def rollback(self, number: int) -> Version:
         return versions.rollback(self.folder, PROFILE, number, "was better", "machine")
+
+    def tag(self, key: int, name: str) -> int:
+        return by_hand.tag(self.folder, PROFILE, str(key), name, reason="asked for", actor="machine").version
+
+    def untag(self, key: int, name: str) -> int:
+        return by_hand.untag(self.folder, PROFILE, str(key), name, reason="not any more", actor="machine").version
 
     def exported(self, *, version: int | None = None, run: str | None = None) -> list[list[str]]:
         """The rows of an export, all but the number of the version."""

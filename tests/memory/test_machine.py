@@ -1,7 +1,7 @@
 """Random histories: whatever is published is what the second implementation makes of the same history."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.memory import made
-from tests.memory.plain import Customer, Run, Version, published, rows
-from tests.memory.rules import Rules, text
+from tests.memory.plain import Customer, Run, Version, later, published, rows
+from tests.memory.rules import Manual, Rules, text
 from tests.memory.shop import Shop
 
 LOOK = settings(
@@ -27,7 +27,10 @@ LOOK = settings(
 LOOK_LONG = settings(LOOK, max_examples=400, stateful_step_count=14)
 
 
-STEPS = ("later",) * 6 + ("again", "earlier", "roll back", "change rules", "change rules", "publish", "publish")
+STEPS = (
+    *(*("later",) * 6, "again", "earlier", "roll back"),
+    *("change rules", "change rules", "publish", "publish", "by hand", "by hand"),
+)
 DAYS_ON = (1, 1, 1, 1, 2, 2, 3, 0, 7, 31)
 
 
@@ -40,6 +43,7 @@ class Kept:
     detached: bool
     customers: Mapping[int, Customer]
     rows: list[list[str]]
+    by_hand: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Histories(RuleBasedStateMachine):
         self.kept: dict[int, Kept] = {}
         self.current: int | None = None
         self.waiting: Waiting | None = None
+        self.entries: list[tuple[int, date, date | None]] = []
+        """What was set by hand: of whom, from which day on, and when it expires; None where it was taken away."""
         self.written = Rules(())
         self.customers: dict[int, Customer] = {}
 
@@ -91,17 +97,45 @@ class Histories(RuleBasedStateMachine):
                 self.roll_back(data)
             case "change rules":
                 self.change_rules_to(data.draw(made.changed(self.written)))
+            case "by hand":
+                self.set_by_hand(data)
             case _:
                 self.publish()
 
     def roll_back(self, data: st.DataObject) -> None:
+        """While nothing was set by hand: that stays, and is laid over what is brought back."""
         others = [number for number, kept in self.kept.items() if not kept.detached and number != self.current]
-        if others:
+        if others and not self.entries:
             number = data.draw(st.sampled_from(others))
             note(f"roll back to {number}")
             target = self.kept[number]
             back = self.shop.rollback(number)
             self.keep(back.number, Kept(target.version, number, False, target.customers, target.rows))
+
+    def set_by_hand(self, data: st.DataObject) -> None:
+        """Set the manual tag of a customer, or take it away where it is set."""
+        assert self.current is not None
+        now = self.kept[self.current]
+        if not now.version.people:
+            return
+        key, day = data.draw(st.sampled_from(sorted(now.version.people))), now.version.as_of
+        tag = next(rule for rule in now.version.rules.rules if isinstance(rule, Manual))
+        is_set = key in self.by_hand(day)
+        note(f"{'untag' if is_set else 'tag'} {key}")
+        number = self.shop.untag(key, tag.name) if is_set else self.shop.tag(key, tag.name)
+        expires = later(day, tag.expires) if tag.expires else date.max
+        self.entries.append((key, day, None if is_set else expires))
+        line = self.line()
+        history = published(line, day)
+        spent = {each: person.tags for each, person in now.version.people.items()}
+        again = Run(now.version.rules, now.customers, day, history, self.by_hand(day), spent).answers()
+        version = replace(now.version, people={**now.version.people, key: again.people[key]})
+        self.keep(number, Kept(version, self.current, False, now.customers, as_text(rows(version, line)), by_hand=True))
+
+    def by_hand(self, day: date) -> Mapping[int, Set[str]]:
+        """Whose manual tag is set on a day: the last entry up to it says so, and has not expired."""
+        last = {key: expires for key, since, expires in self.entries if since <= day}
+        return {key: {"M"} for key, expires in last.items() if expires is not None and day < expires}
 
     def publish(self) -> None:
         """Publish what is held, if that is still possible."""
@@ -147,7 +181,7 @@ class Histories(RuleBasedStateMachine):
         customers = dict(sorted(self.customers.items()))
         self.shop.write_customers(customers)
         line = self.line()
-        version = Run(self.written, customers, day, published(line, day)).answers()
+        version = Run(self.written, customers, day, published(line, day), self.by_hand(day)).answers()
         detached = self.current is not None and day < self.today()
         base = self.in_force(day) if detached else self.current
         before = self.kept[base].version.people.keys() if base is not None else set()
@@ -172,6 +206,10 @@ class Histories(RuleBasedStateMachine):
         assert self.shop.exported(version=number) == kept.rows
         if not kept.detached:
             self.current = number
+            if not kept.by_hand:
+                # Who is gone returns as new.
+                gone = {key for key, _, _ in self.entries} - kept.version.people.keys()
+                self.entries += [(key, kept.version.as_of, None) for key in sorted(gone)]
             for key in made.KEYS:
                 wanted = [row for row in kept.rows if row[0] == str(key)]
                 assert self.shop.document(key) == (sorted(wanted) if key in kept.version.people else None)
