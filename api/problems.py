@@ -207,14 +207,20 @@ def of_problems(error: ProblemError) -> Refused:
         case StoreLockedError():
             return Refused(writer_busy, writer_busy.detail, headers={"retry-after": RETRY_AFTER})
         case RefusedError():
-            # Which of the messages it is, by its own code: docs/diagnostics.md.
-            return refused({"problem": error.problems[0].code.name}, message=message)
+            return _refused(error.problems[0], message)
+        case _ if error.problems[0].code is codes.actor_unreadable:
+            return _refused(error.problems[0], message)
         case StoreUnusableError() | WrongStoreError():
             # Paths and the system's own words are for the log alone.
             log.error("%s", message)
             return store_unusable()
         case _:
             return internal_error()
+
+
+def _refused(problem: Problem, message: str) -> Refused:
+    """With the message's own code, as docs/diagnostics.md lists them."""
+    return refused({"problem": problem.code.name}, message=message)
 
 
 def _not_there(message: str, problem: Problem) -> Refused:

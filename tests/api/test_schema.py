@@ -1,0 +1,59 @@
+"""What the document says is held to requests that are made up from it."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+
+from ruleengine import schema, serving
+from ruleengine.store import open_store
+from ruleengine.verbs import keys
+from tests.api import shop
+
+EXAMPLES = 10
+LEFT_OUT = [
+    # A request can have the right shape and ask for what is not there, or for rules that are wrong.
+    positive_data_acceptance,
+    # It leaves the key in; test_keys.py walks every operation without one and with each.
+    ignored_auth,
+]
+
+
+@pytest.fixture(scope="module")
+def described() -> Iterator[tuple[Any, dict[str, str]]]:
+    """The document of a server, and the headers by which everything may be asked of it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = shop.written(Path(name))
+        shop.published(folder)
+        secret = keys.create(folder, "default", "test", ["admin"], expires=None, actor="test").secret
+        store = open_store(folder / ".ruleengine")
+        app = serving.app(store, schema.load(folder), today=lambda: shop.DAY)
+        headers = {"host": "localhost", "authorization": f"Bearer {secret}"}
+        yield schemathesis.openapi.from_asgi("/openapi.json", app, headers=headers), headers
+        store.close()
+
+
+def test_every_operation_keeps_to_the_document(described: tuple[Any, dict[str, str]]) -> None:
+    document, headers = described
+    asked = 0
+    for operation in document.get_all_operations():
+
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.explicit, Phase.generate],
+        )
+        @given(case=operation.ok().as_strategy())
+        def check(case: Any) -> None:
+            case.call_and_validate(headers=headers, excluded_checks=LEFT_OUT)
+
+        check()
+        asked += 1
+    assert asked >= 20
