@@ -55,7 +55,7 @@ class TagDecision:
     last_match: date | None
     """Of a holder: before this run."""
     kept_to: date | None
-    """Of a holder of a tag with `keep for`: the last day on which it is kept for that."""
+    """Of a holder of a tag with `keep for`: the last day on which it is kept for that; None once it is over."""
     suppressed_by: tuple[str, ...]
     """Tags that the customer has and that are preferred, where the tag would be given without them."""
 
@@ -84,7 +84,8 @@ def decide_tag(
 
     kept_to = None
     if held and tag.keep_for is not None and last_match is not None:
-        kept_to = date.fromordinal(later(last_match, tag.keep_for).toordinal() - 1)
+        ends = later(last_match, tag.keep_for)
+        kept_to = date.fromordinal(ends.toordinal() - 1) if day < ends else None
     answer = given(bool(preferred))
     return TagDecision(
         given=answer,

@@ -93,7 +93,7 @@ class TagMemory:
     last_match: date | None
     """Of who held it: the as-of of the last version in which its condition held."""
     kept_to: date | None
-    """By `keep for`: the last day."""
+    """By `keep for`: the last day; None once that is over."""
     suppressed_by: tuple[str, ...]
     """Tags that the customer has, and for which alone he is not given this one."""
     beyond_limit: bool

@@ -189,3 +189,38 @@ def test_what_xml_cannot_hold_is_replaced(ask: Ask, shop: Path, suite: Path, tmp
     assert ask("test", shop, "--junit", file).code == 1
 
     assert "a\ufffdb" in [each.get("name") for each in Xml.parse(file).getroot()]
+
+
+LASTING = """\
+entity customer from customers key customer_id integer
+events orders from orders for customer_id at ordered_at (amount decimal)
+metric recency = days since latest(orders)
+metric spend = sum(orders.amount)
+tag "Away" when recency > 60 until recency < 10 keep for 20 days
+tag "Was away" when had tag "Away" within 90 days
+tier loyalty "Gold" when spend_3m >= 1_000 otherwise "Member" hold for 4 months
+"""
+
+
+def test_reasons_tell_what_lasts_from_the_dates_before(ask: Ask, tmp_path: Path) -> None:
+    shop = tmp_path / "lasting"
+    suite = shop / "tests" / "lasting"
+    suite.mkdir(parents=True)
+    (shop / "ruleset.toml").write_text('[ruleset]\nname = "lasting"\ntimezone = "UTC"\n')
+    (shop / "shop.rules").write_text(LASTING)
+    (suite / "suite.toml").write_text("as_of = [2026-01-31, 2026-03-31, 2026-04-19, 2026-05-21]\n")
+    (suite / "customers.csv").write_text("customer_id\n1\n")
+    (suite / "orders.csv").write_text("customer_id,ordered_at,amount\n1,2026-01-10,1200\n1,2026-04-05,5\n")
+    (suite / "expected.csv").write_text(
+        "customer_id,as_of,tier loyalty,tag Away,tag Was away\n1,2026-04-19,Member,no,no\n1,2026-05-21,Member,no,no\n"
+    )
+    reasons = ask("test", shop).out
+
+    assert 'held until 2026-05-30; 995.00 short of spend_3m >= 1_000 for "Gold"' in reasons
+    kept = [line.strip() for line in reasons.splitlines() if "kept: " in line]
+    assert kept == [
+        "— kept: its condition held on 2026-03-31, which keeps it to 2026-04-19",
+        "— kept: its condition held on 2026-03-31",  # and it is not until
+    ]
+    assert "until\n        ✗ recency < 10  46" in reasons
+    assert reasons.count('✓ had tag "Away" within 90 days') == 2
