@@ -43,6 +43,7 @@ SCOPES: dict[tuple[str, str], Scope | None] = {
     ("POST", "/v1/rulesets:evaluate"): "rules:read",
     ("GET", "/livez"): None,
     ("GET", "/readyz"): None,
+    ("GET", "/metrics"): None,
 }
 """What a key needs for an operation; `admin` is enough for each. None: no key, for nothing of customers is told."""
 
@@ -72,6 +73,7 @@ class Access:
     async def guard(self, request: Request) -> None:
         """As a dependency of every operation: of one that has no scope here there is none for anybody."""
         path = request.scope["route"].path.replace(":segment", "")
+        request.scope["operation"] = path
         self.check(request, SCOPES[request.method, path])
 
     def guarded(self, method: str, path: str, endpoint: Endpoint) -> Endpoint:
@@ -79,6 +81,7 @@ class Access:
         scope = SCOPES[method, path]
 
         async def checked(request: Request) -> Response:
+            request.scope["operation"] = path
             self.check(request, scope)
             return await endpoint(request)
 

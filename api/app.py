@@ -11,7 +11,21 @@ import ruleengine
 from ruleengine.schema import Manifest
 from ruleengine.store.store import Store
 
-from . import by_hand, changes, customers, evidence, health, members, openapi, problems, rulesets, runs, tags, versions
+from . import (
+    by_hand,
+    changes,
+    customers,
+    evidence,
+    health,
+    members,
+    metrics,
+    openapi,
+    problems,
+    rulesets,
+    runs,
+    tags,
+    versions,
+)
 from .access import Access
 from .edge import Edge
 from .provenance import Published
@@ -35,6 +49,7 @@ def create_app(
     published = Published(store, manifest, today)
     access = Access(store, published.today, rate, required=not local)
     desk = Desk(published)
+    figures = metrics.Metrics(published)
     customer_routes = customers.CustomerRoutes(published, access)
 
     @asynccontextmanager
@@ -54,11 +69,12 @@ def create_app(
         routes=customer_routes.routes,
         dependencies=[Depends(access.guard)],
     )
-    app.add_middleware(Edge, local=local)
+    app.add_middleware(Edge, local=local, answered=figures.answered)
     problems.install(app)
     for module in (tags, members, evidence, versions, rulesets, health):
         app.include_router(module.router(published))
     app.include_router(changes.router(published, stopping))
+    app.include_router(metrics.router(figures))
     for module in (by_hand, runs):
         app.include_router(module.router(published, desk))
     described: dict[str, Any] = {}

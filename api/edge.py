@@ -5,7 +5,7 @@ import ipaddress
 import re
 import secrets
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -29,8 +29,10 @@ _REQUEST_ID = re.compile(rb"[\w.-]{1,64}")
 class Edge:
     """Routes see the path as it was sent, GET for HEAD, and no body beyond the largest."""
 
-    def __init__(self, app: ASGIApp, local: bool) -> None:
+    def __init__(self, app: ASGIApp, local: bool, answered: Callable[[str | None, int, float], None]) -> None:
         self.app = app
+        self.answered = answered
+        """Told of each request: its path as the document has it, the status, and how long it took."""
         self.local = local
         """Answers only where the client named this machine itself, so that no web page can point a name of its own
         at it and read it through a browser."""
@@ -59,7 +61,18 @@ class Edge:
             # A stream would have no end that its client waits for.
             inner["headers"] = [(name, value) for name, value in scope["headers"] if name != b"accept"]
             send = _without_body(send)
-        await self.app(inner, receive, send)
+        began, status = time.perf_counter(), 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(inner, receive, noted)
+        finally:
+            self.answered(inner.get("operation"), status, time.perf_counter() - began)
 
 
 def too_large() -> problems.Refused:

@@ -1,0 +1,92 @@
+"""Figures for whoever watches the server, as Prometheus reads them. They name no customer."""
+
+import time
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from ruleengine.store.records import RunState
+
+from .openapi import refusals
+from .provenance import Published
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+RUNS = 100
+"""Runs that are looked at for those that are held."""
+
+
+class Metrics:
+    def __init__(self, published: Published) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_OfStore(published))
+        self._requests = Counter(
+            "ruleengine_requests", "Requests answered.", ("operation", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "ruleengine_request_seconds",
+            "From a request to the end of its answer.",
+            ("operation",),
+            registry=self._registry,
+            buckets=BUCKETS,
+        )
+
+    def answered(self, operation: str | None, status: int, seconds: float) -> None:
+        """Count a request, by the path as the document has it; None of one that leads nowhere."""
+        self._requests.labels(operation or "none", status).inc()
+        self._seconds.labels(operation or "none").observe(seconds)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+class _OfStore(Collector):
+    """What is published, and what waits."""
+
+    def __init__(self, published: Published) -> None:
+        self._published = published
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())  # It is not asked before there is a store.
+
+    def collect(self) -> Iterator[Metric]:
+        store = self._published.store
+        version, runs = store.current(), store.runs(RUNS)
+        if version is not None:
+            yield _gauge("version", "Number of the current version.", version.number)
+            age = time.time() - version.created_at.timestamp()
+            yield _gauge("version_age_seconds", "Since the current version was published.", age)
+            days = (self._published.today() - version.as_of).days
+            yield _gauge("as_of_age_days", "Since the day that the current version is for.", days)
+            yield _gauge("customers", "Customers of the current version.", version.counts.customers)
+        yield _gauge("held_runs", "Runs that wait for somebody.", sum(run.state is RunState.HELD for run in runs))
+        last = next((run for run in runs if run.finished_at is not None and run.kind == "run"), None)
+        if last is not None and last.finished_at is not None:
+            seconds = (last.finished_at - last.started_at).total_seconds()
+            yield _gauge("last_run_seconds", "How long the last run took that came to an end.", seconds)
+            failed = last.state is RunState.FAILED
+            yield _gauge("last_run_failed", "1 where the last run that came to an end failed.", failed)
+
+
+def _gauge(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"ruleengine_{name}", words, value=value)
+
+
+def router(metrics: Metrics) -> APIRouter:
+    routes = APIRouter(tags=["operate"])
+
+    @routes.get(
+        "/metrics",
+        response_class=Response,
+        operation_id="readMetrics",
+        summary="Figures for whoever watches the server",
+        description="In the text format of Prometheus; of this server process alone, as far as requests are counted.",
+        responses={**refusals(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
+    async def read() -> Response:
+        return Response(metrics.text(), headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    return routes
