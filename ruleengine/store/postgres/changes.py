@@ -77,29 +77,23 @@ def text_of(column: ValueColumn, table: str) -> str:
     match column.type.kind:
         case Kind.EXACT:
             return f"{value}::numeric(38, {column.type.scale})::text"
-        case Kind.DOUBLE:
-            return _double(value)
-        case Kind.TEXT | Kind.BOOLEAN | Kind.DATE:
+        case Kind.TEXT | Kind.BOOLEAN | Kind.DATE | Kind.DOUBLE:
             return f"{value}::text"
         case _:
             assert_never(column.type.kind)
 
 
-def _double(value: str) -> str:
-    # Postgres writes whole doubles without a fraction, and those from 1e15 on with an exponent.
-    large = f"abs({value}) >= 1e15 AND abs({value}) < 1e16"
-    written = f"CASE WHEN {large} THEN {value}::text::numeric::text ELSE {value}::text END"
-    return f"regexp_replace({written}, '^(-?[0-9]+)$', '\\1.0')"
-
-
-def value_sql(column: ValueColumn, table: str) -> str:
+def value_sql(session: Session, column: ValueColumn, table: str) -> str:
     """As `canonical.value_sql`."""
     text = text_of(column, table)
+    value = f"{table}.{quote(short(column.column))}"
     match column.type.kind:
         case Kind.TEXT:
             written = f"to_json({text})::text"
-        case Kind.BOOLEAN | Kind.DOUBLE:
+        case Kind.BOOLEAN:
             written = text
+        case Kind.DOUBLE:
+            written = f"{session.schema}.double_text({value})"
         case Kind.DATE:
             written = f"'\"' || {text} || '\"'"
         case Kind.EXACT if column.type.scale:
@@ -107,7 +101,6 @@ def value_sql(column: ValueColumn, table: str) -> str:
         case Kind.EXACT if column.type.digits <= 15:
             written = text
         case Kind.EXACT:
-            value = f"{table}.{quote(short(column.column))}"
             small = f"{value} BETWEEN -{LARGEST_WHOLE} AND {LARGEST_WHOLE}"
             written = f"CASE WHEN {small} THEN {text} ELSE '\"' || {text} || '\"' END"
         case _:
@@ -115,10 +108,10 @@ def value_sql(column: ValueColumn, table: str) -> str:
     return f"coalesce({written}, 'null')"
 
 
-def object_sql(columns: Sequence[ValueColumn], table: str) -> str:
+def object_sql(session: Session, columns: Sequence[ValueColumn], table: str) -> str:
     """As `canonical.object_sql`."""
     parts: list[str] = []
     for index, column in enumerate(sorted(columns, key=lambda column: column.name)):
         parts.append(literal(("," if index else "{") + json.dumps(column.name, ensure_ascii=False) + ":"))
-        parts.append(value_sql(column, table))
+        parts.append(value_sql(session, column, table))
     return " || ".join(parts) + " || '}'" if parts else "'{}'"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from ruleengine.engines.columns import literal
 from ruleengine.planning.layout import Layout
@@ -112,7 +113,7 @@ def changes_sql(session: Session, evidence: Evidence, since: str) -> str:
         f"SELECT m.customer, n.kind, n.name, o.text AS old, w.text AS new, "
         f"CASE WHEN m.new <> 0 THEN {since} END AS since, "
         f"CASE WHEN v.customer IS NOT NULL THEN n.rule_hash END AS rule_hash, "
-        f"{evidence.expression(changes.object_sql)} AS evidence "
+        f"{evidence.expression(partial(changes.object_sql, session))} AS evidence "
         f"{TEXTS} LEFT JOIN pg_temp.result_values v ON v.customer::{session.schema}.key = m.customer "
         f"LEFT JOIN store_prior p ON p.customer = m.customer AND p.id = m.id AND p.value = m.new"
     )

@@ -123,6 +123,31 @@ CREATE INDEX manual_names ON manual (kind, name);
 -- Keys of applications.
 CREATE TABLE api_keys (id text PRIMARY KEY, digest text NOT NULL UNIQUE, key text NOT NULL);
 
+-- A double as canonical JSON has it: the shortest text that is read as this number. Postgres' own leaves out texts that lie
+-- in the middle between two doubles, and then has one or more digits too many.
+CREATE FUNCTION double_text(number double precision) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+DECLARE
+    found text := number::text;
+    shorter text;
+    form text;
+    digits integer := length(ltrim(regexp_replace(split_part(found, 'e', 1), '[^0-9]', '', 'g'), '0'));
+BEGIN
+    FOR places IN 15..digits - 1 LOOP
+        form := '9.' || repeat('9', places - 1) || 'EEEE';
+        -- Twice, since the first may come to 10.0e+22.
+        shorter := trim(to_char(trim(to_char(found::numeric, form))::numeric, form));
+        CONTINUE WHEN abs(shorter::numeric) > 1.7976931348623157e308;  -- rounded to more than the largest
+        IF shorter::double precision = number THEN
+            found := regexp_replace(shorter, '\.?0*e', 'e');
+            EXIT;
+        END IF;
+    END LOOP;
+    IF found LIKE '%e%' AND split_part(found, 'e', 2)::integer BETWEEN -4 AND 15 THEN
+        found := trim_scale(found::numeric)::text;
+    END IF;
+    RETURN CASE WHEN found ~ '[.e]' THEN found ELSE found || '.0' END;
+END $$;
+
 -- What is published stays as it is. A run that is not, or not yet, may be tidied away.
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
