@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from starlette.testclient import TestClient
 
+from ruleengine import serving
 from ruleengine.cli.commands import program
 from ruleengine.engines.duckdb import DuckDB
 from ruleengine.engines.engine import Rows
 from ruleengine.engines.postgres import Postgres
 from ruleengine.schema import load
-from ruleengine.verbs import opening
+from ruleengine.store.postgres.session import Session
+from ruleengine.verbs import opening, published
 from tests import postgres
 from tests.corpus_postgres import copy_tables
 
@@ -154,3 +157,115 @@ def test_a_connection_that_breaks_at_any_statement(small: Path, monkeypatch: pyt
     assert broken > 20
     assert code == 0
     assert len(versions()) == len(before) + 1
+
+
+@pytest.fixture
+def inside(small: Path) -> Iterator[Path]:
+    """The same, with its store beside the tables."""
+    manifest = small / "ruleset.toml"
+    text = manifest.read_text().replace(postgres.VARIABLE, postgres.STORE)
+    manifest.write_text(text.replace("[profiles.prod.sources]", 'store = {schema = "ours"}\n[profiles.prod.sources]'))
+    with (small / "shop.rules").open("a") as rules:
+        rules.write('manual tag "Blocked"\ntag "Watched" when spent_90d > 20 unless has tag "Blocked"\n')
+    postgres.admin().execute("DROP SCHEMA IF EXISTS ours CASCADE")
+    yield small
+    postgres.admin().execute("DROP SCHEMA IF EXISTS ours CASCADE")
+
+
+def test_a_session_with_a_store_in_the_database(inside: Path) -> None:
+    def ask(verb: str, *words: str) -> str:
+        return asked(*verb.split(), str(inside), *words, "--profile", "prod")
+
+    def as_json(verb: str, *words: str) -> dict[str, object]:
+        answer: dict[str, object] = json.loads(ask(verb, *words, "--format", "json"))
+        return answer
+
+    assert as_json("db upgrade") == {"schema": "ours", "format": 1, "applied": [1]}
+    assert as_json("db upgrade")["applied"] == []
+    planned = as_json("plan", "--as-of", "2026-03-20")
+    assert (planned["base"], planned["counts"]) == (None, as_json("plan", "--as-of", "2026-03-20")["counts"])
+    ran = as_json("run", "--as-of", "2026-03-20", "--actor", "tests")
+    assert (ran["outcome"], ran["counts"]) == ("published", planned["counts"])
+    before = ask("explain", "5")
+    set_by_hand = as_json("tag", "5", "Blocked", "--reason", "fraud", "--actor", "anna")
+    assert set_by_hand["version"] == 2
+    again = as_json("plan", "--as-of", "2026-03-31")
+    assert again["base"] == 2
+    assert as_json("run", "--as-of", "2026-03-31", "--actor", "tests")["version"] == 3
+    assert "Blocked" in ask("explain", "5")
+    assert as_json("untag", "5", "Blocked", "--reason", "cleared", "--actor", "anna")["version"] == 4
+    assert as_json("rollback", "1", "--reason", "wrong", "--actor", "anna")["number"] == 5
+    assert ask("explain", "5").replace("version 5", "version 1") == before
+    assert "fraud" in ask("versions")
+    assert "Blocked" in ask("history", "5")
+    assert "Watched" in ask("diff", "1", "3")
+    ask("export", "-o", str(inside / "answers.csv"), "--version", "3")
+    assert "Watched" in (inside / "answers.csv").read_text()
+    assert "schema ours: 5 versions, current is 5" in ask("doctor")
+    assert "GRANT" in ask("db roles")
+    assert not (inside / ".ruleengine").exists()
+    found = postgres.admin().execute("SELECT count(*) FROM ours.current_answers WHERE name = 'Spender'").fetchone()
+    counts = ran["counts"]
+    assert isinstance(counts, dict)
+    assert found == (counts["tags"]["Spender"],)
+
+
+def test_the_api_answers_from_a_store_in_the_database(inside: Path) -> None:
+    asked("run", str(inside), "--profile", "prod", "--as-of", "2026-03-20", "--actor", "tests")
+
+    with published.opened(inside, "prod") as (manifest, store):
+        client = TestClient(serving.app(store, manifest), base_url="http://localhost")
+        for path in (
+            "/v1/customers/5",
+            "/v1/customers/5/history",
+            "/v1/tags",
+            "/v1/tags/Spender/customers",
+            "/v1/versions",
+            "/v1/changes",
+        ):
+            answer = client.get(path)
+            assert answer.status_code == 200, (path, answer.text)
+        assert client.get("/v1/customers/99").status_code == 404
+        assert [tag["name"] for tag in client.get("/v1/customers/5").json()["tags"]] == ["Spender", "Watched"]
+
+
+@pytest.mark.slow
+def test_a_connection_of_either_that_breaks_while_the_answers_stay_inside(
+    inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever statement of the store it is, on the run's connection or on the writer's."""
+
+    def run(day: str) -> int:
+        words = ["run", str(inside), "--profile", "prod", "--as-of", day, "--actor", "tests"]
+        return CliRunner().invoke(program, words).exit_code
+
+    def current() -> object:
+        return json.loads(asked("versions", str(inside), "--profile", "prod", "--format", "json"))["current"]
+
+    assert run("2026-03-10") == 0
+    statement, left = Session.run, 0
+
+    def breaking(session: Session, sql: str, *values: object) -> int:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            postgres.admin().execute("SELECT pg_terminate_backend(%s, 5000)", [session.connection.info.backend_pid])
+        return statement(session, sql, *values)
+
+    monkeypatch.setattr(Session, "run", breaking)
+    number, failed, version = 0, 0, 1
+    while left <= 0:
+        number += 1
+        left = number
+        code = run("2026-03-20")
+        # Who only reads is connected anew, and what was published may be tidied up by the next run.
+        assert code in (0, 5), number
+        failed += code == 5
+        version += code == 0
+        done, left = left, 0
+        assert current() == version, number
+        left = done
+    monkeypatch.undo()
+
+    assert failed > 40
+    assert run("2026-03-30") == 0
