@@ -65,6 +65,14 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # FastAPI would hand paths, which name customers, to whoever configures OpenTelemetry in the environment.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
         lifespan=lifespan,
         routes=customer_routes.routes,
         dependencies=[Depends(access.guard)],

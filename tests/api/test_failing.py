@@ -124,6 +124,22 @@ def test_a_web_page_cannot_read_through_a_name_of_its_own(client: TestClient, ho
     assert problem(client.get("/v1/customers/17", headers={"host": host})) == (421, "host_not_served")
 
 
+def test_no_path_is_handed_to_open_telemetry(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths name customers."""
+    telemetry = import_module("fastapi.telemetry._asgi")
+    told: list[object] = []
+
+    async def traced(*args: object, **kwargs: object) -> None:
+        told.append(kwargs)
+        raise AssertionError("traced")
+
+    monkeypatch.setattr(telemetry.NativeTelemetry, "__call__", traced)
+    monkeypatch.setattr(telemetry, "_unconfigured", lambda provider: False)  # Somebody has configured it.
+
+    assert client.get("/v1/customers/17").status_code == 200
+    assert told == []
+
+
 def test_a_long_key_is_not_told_at_length(client: TestClient) -> None:
     assert len(client.get("/v1/customers/" + "x" * 10_000).json()["detail"]) < 300
 
