@@ -32,7 +32,8 @@ def add(session: Session, run: Run, texts: Mapping[str, str]) -> None:
 
 def update(session: Session, run_id: str, **fields: Any) -> None:
     columns = ", ".join(f"{name} = %s" for name in fields)
-    session.run(f"UPDATE {session.schema}.runs SET {columns} WHERE id = %s", *fields.values(), run_id)
+    touched = session.run(f"UPDATE {session.schema}.runs SET {columns} WHERE id = %s", *fields.values(), run_id)
+    assert touched == 1, f"run {run_id} was begun after this transaction"
 
 
 def note(session: Session, run: Run, staged: Staged, **fields: Any) -> None:
