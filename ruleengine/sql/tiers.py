@@ -60,7 +60,11 @@ def steps(answers: "Answers", tier: Ladder, column: str) -> Iterator[list[Column
         (f"{column} level", build.case(*names, otherwise=None)),
         (
             f"{column} reached",
-            build.case((stays, build.column(memory.reached)), (has, today.copy()), otherwise=None),
+            build.case(
+                (exp.And(this=stays, expression=has), build.column(memory.reached)),
+                (has.copy(), today.copy()),
+                otherwise=None,
+            ),
         ),
         (f"{column} below since", build.case((stays.copy(), below.copy()), (still, today.copy()), otherwise=None)),
         (column, answers.overlaid(tier, build.cast(rung, "SMALLINT"))),
