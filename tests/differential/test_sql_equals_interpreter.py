@@ -31,10 +31,10 @@ LOOK = settings(
     phases=[phase for phase in Phase if phase is not Phase.explain],  # as slow as it is helpful elsewhere
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-LOOK_LONG = settings(LOOK, max_examples=1_000)
+LOOK_LONG = settings(LOOK, max_examples=600)
 # A case takes three times as long where tables have to be made on a server.
 LOOK_AT_POSTGRES = settings(LOOK, max_examples=100)
-LOOK_AT_POSTGRES_LONG = settings(LOOK, max_examples=500)
+LOOK_AT_POSTGRES_LONG = settings(LOOK, max_examples=300)
 
 
 def bits(value: Value) -> tuple[str, object]:

@@ -24,7 +24,7 @@ LOOK = settings(
     phases=[phase for phase in Phase if phase is not Phase.explain],
     suppress_health_check=list(HealthCheck),
 )
-LOOK_LONG = settings(LOOK, max_examples=400, stateful_step_count=14)
+LOOK_LONG = settings(LOOK, max_examples=150, stateful_step_count=14)
 
 
 STEPS = (
