@@ -1,5 +1,6 @@
 """Every engine says what the reference interpreter says, to the bit."""
 
+import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -8,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from ruleengine.checking.ruleset import Tag
 from ruleengine.diagnostics import codes
@@ -24,6 +25,7 @@ from tests.differential.answers import Answers, checked
 from tests.differential.data import Case
 from tests.differential.strategies import arithmetic_cases, cases
 
+LONG_LITERAL = re.compile(r"\d(?:[_.]?\d){18}")
 LOOK = settings(
     deadline=None,
     print_blob=True,
@@ -104,6 +106,11 @@ def overflows(case: Case, expected: Overflow, run_sql: Engine) -> None:
     assert expected.kind == "entity" or str(problem.facts["name"])[1:-1] == expected.name
 
 
+def has_long_factor(case: Case) -> bool:
+    """Whether a literal of more than 18 digits may be an operand of `*`: see what differs, in docs/postgres.md."""
+    return any("*" in line and LONG_LITERAL.search(line) for line in case.rules.splitlines())
+
+
 @LOOK
 @given(cases())
 def test_duckdb(case: Case) -> None:
@@ -139,6 +146,7 @@ def test_postgres(case: Case) -> None:
 @LOOK_AT_POSTGRES
 @given(arithmetic_cases())
 def test_postgres_calculates_alike(case: Case) -> None:
+    assume(not has_long_factor(case))
     agree(case, postgres_adapter.run_sql)
 
 
@@ -153,4 +161,5 @@ def test_postgres_at_length(case: Case) -> None:
 @LOOK_AT_POSTGRES_LONG
 @given(arithmetic_cases())
 def test_postgres_calculates_alike_at_length(case: Case) -> None:
+    assume(not has_long_factor(case))
     agree(case, postgres_adapter.run_sql)
