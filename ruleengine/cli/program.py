@@ -5,14 +5,17 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TextIO
 
 import click
 
+from ruleengine.cli import terminal
+from ruleengine.cli.terminal import Terminal
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.verbs import outcome
+from ruleengine.verbs.shapes import as_json
 
 GOOD, PROBLEMS, WRONG_USE, HELD, LOCKED, NOT_USABLE = range(6)
 INTERNAL = 70  # EX_SOFTWARE
@@ -144,6 +147,15 @@ def _language(problems: Sequence[Problem]) -> str:
 
 def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def tell(form: str, report: object, lines: Callable[[Terminal], Iterable[str]]) -> None:
+    """Show an answer: as JSON, or in these lines of text."""
+    if form == "json":
+        print_json(as_json(report))
+        return
+    for line in lines(terminal.of_stream()):
+        click.echo(line)
 
 
 def _report(error: Exception) -> str | None:

@@ -1,0 +1,162 @@
+"""The commands that change what is published, or keep it going."""
+
+import sys
+from datetime import date
+from pathlib import Path
+
+import click
+
+from ruleengine.cli import arguments, terminal
+from ruleengine.cli import program as shared
+from ruleengine.cli.program import GOOD, HELD, print_json, tell
+from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.verbs.shapes import as_json
+
+
+@click.command()
+@arguments.ruleset
+@arguments.as_of
+@arguments.profile
+@arguments.setting
+@arguments.actor
+@arguments.report_format
+@click.pass_context
+def run(
+    ctx: click.Context,
+    ruleset: Path,
+    as_of: date | None,
+    profile: str,
+    pairs: tuple[tuple[str, str], ...],
+    actor: str | None,
+    form: str,
+) -> None:
+    """Tag every customer and publish the answers as a version."""
+    from ruleengine.cli import runs
+    from ruleengine.verbs.run import run
+
+    with terminal.progress() as progress:
+        report = run(
+            ruleset,
+            profile,
+            as_of=as_of,
+            parameters=arguments.settings(pairs),
+            actor=actor,
+            progress=progress.phase,
+        )
+    if form == "json":
+        print_json({**as_json(report), "warnings": shared.shown_as_json(report.warnings)})
+    else:
+        if report.warnings:
+            click.echo(shared.shown_as_text(report.warnings, shared.coloured(ctx, sys.stderr)), err=True)
+        for line in runs.run(report, ruleset, terminal.of_stream()):
+            click.echo(line)
+    ctx.exit(HELD if report.outcome == "held" else GOOD)
+
+
+@click.command()
+@arguments.words("CUSTOMER NAME")
+@click.option("--level", metavar="TEXT", help="Of a tier that people may set.")
+@click.option("--expires", type=arguments.Day(), metavar="DATE", help="The first day without it.")
+@arguments.reason
+@arguments.actor
+@arguments.profile
+@arguments.report_format
+def tag(
+    words: tuple[str, ...],
+    level: str | None,
+    expires: date | None,
+    reason: str,
+    actor: str | None,
+    profile: str,
+    form: str,
+) -> None:
+    """Set a manual tag, or the level of a tier, for a customer."""
+    from ruleengine.cli import customers as shown
+    from ruleengine.verbs import by_hand
+
+    path, customer, name = arguments.split(words, "CUSTOMER", "NAME")
+    report = by_hand.tag(path, profile, customer, name, level=level, expires=expires, reason=reason, actor=actor)
+    tell(form, report, lambda screen: shown.set_by_hand(report, screen))
+
+
+@click.command()
+@arguments.words("CUSTOMER NAME")
+@arguments.reason
+@arguments.actor
+@arguments.profile
+@arguments.report_format
+def untag(words: tuple[str, ...], reason: str, actor: str | None, profile: str, form: str) -> None:
+    """Take away what was set by hand for a customer."""
+    from ruleengine.cli import customers as shown
+    from ruleengine.verbs import by_hand
+
+    path, customer, name = arguments.split(words, "CUSTOMER", "NAME")
+    report = by_hand.untag(path, profile, customer, name, reason=reason, actor=actor)
+    tell(form, report, lambda screen: shown.set_by_hand(report, screen))
+
+
+@click.command()
+@arguments.words("RUN")
+@arguments.reason
+@arguments.actor
+@arguments.profile
+@arguments.report_format
+def publish(words: tuple[str, ...], reason: str, actor: str | None, profile: str, form: str) -> None:
+    """Publish a held run all the same."""
+    from ruleengine.cli import versions as shown
+    from ruleengine.verbs.versions import publish
+
+    path, run = arguments.split(words, "RUN")
+    version = publish(path, profile, run, reason, actor)
+    tell(form, version, lambda screen: [shown.published(version, screen)])
+
+
+@click.command()
+@arguments.words("VERSION")
+@arguments.reason
+@arguments.actor
+@arguments.profile
+@arguments.report_format
+def rollback(words: tuple[str, ...], reason: str, actor: str | None, profile: str, form: str) -> None:
+    """Publish the answers of an earlier version as a new one."""
+    from ruleengine.cli import versions as shown
+    from ruleengine.verbs.versions import rollback
+
+    path, number = arguments.split(words, "VERSION")
+    version = rollback(path, profile, arguments.whole(number, "VERSION"), reason, actor)
+    tell(form, version, lambda screen: [shown.published(version, screen)])
+
+
+@click.command()
+@arguments.ruleset
+@arguments.profile
+@arguments.report_format
+@click.pass_context
+def doctor(ctx: click.Context, ruleset: Path, profile: str, form: str) -> None:
+    """Look at what is installed, and at a ruleset's store."""
+    from ruleengine.cli import diagnosis
+    from ruleengine.verbs.doctor import doctor
+
+    found = doctor(ruleset, profile)
+    if form == "json":
+        print_json({**as_json(found), "problems": shared.shown_as_json(found.problems)})
+    else:
+        for line in diagnosis.diagnosis(found, terminal.of_stream()):
+            click.echo(line)
+        if found.problems:
+            click.echo(shared.shown_as_text(found.problems, shared.coloured(ctx, sys.stderr)), err=True)
+    ctx.exit(shared.exit_code(ProblemError(*found.problems)) if found.problems else GOOD)
+
+
+@click.command()
+@arguments.ruleset
+@click.option("--host", default="127.0.0.1", show_default=True, help="The default is this machine alone.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--rate", type=click.IntRange(1), default=1000, show_default=True, help="Requests a second for each key.")
+@arguments.profile
+def serve(ruleset: Path, host: str, port: int, rate: int, profile: str) -> None:
+    """Answer over HTTP."""
+    from ruleengine.serving import serve
+    from ruleengine.settings import Serving
+
+    serve(Serving(ruleset=ruleset, profile=profile, host=host, port=port, rate=rate))
