@@ -11,7 +11,7 @@ from ruleengine.verbs.shapes import as_json
 
 from . import parameters, problems
 from .customers import Id
-from .models import SetByHand, SetLevel, SetTag
+from .models.write import SetByHand, SetLevel, SetTag
 from .openapi import refusals
 from .provenance import Published, dumped
 from .writing import Desk, actor

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from ruleengine.store.records import Change, Version
 
 from . import cursors, parameters, problems, streams
-from .models import Changes
+from .models.read import Changes
 from .openapi import refusals
 from .provenance import FRESH, Published, dumped
 

@@ -18,7 +18,7 @@ from ruleengine.store.refusals import NotKeptError
 
 from . import parameters, problems
 from .access import Access
-from .models import MOST_IDS, Batch, Customer, Customers
+from .models.read import MOST_IDS, Batch, Customer, Customers
 from .openapi import ETAG, refusals
 from .provenance import FRESH, Published, dumped
 

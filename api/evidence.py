@@ -10,7 +10,7 @@ from ruleengine.verbs.shapes import as_json
 
 from . import parameters, problems
 from .customers import AsOf, Id, Number
-from .models import Explained, Histories
+from .models.read import Explained, Histories
 from .openapi import ETAG, refusals
 from .provenance import FRESH, Published, dumped
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from .models import Alive, Ready
+from .models.operate import Alive, Ready
 from .openapi import refusals
 from .provenance import Published, dumped
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from ruleengine.store.records import Page
 
 from . import cursors, parameters, problems, streams
-from .models import LevelCustomers, TagCustomers, ValueCustomers
+from .models.read import LevelCustomers, TagCustomers, ValueCustomers
 from .openapi import ETAG, refusals
 from .provenance import Provenance, Published, dumped
 

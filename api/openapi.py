@@ -10,7 +10,8 @@ from starlette.routing import BaseRoute
 import ruleengine
 
 from . import access, models, problems
-from .models import Problem
+from .models.author import RulesToCheck, ToEvaluate
+from .models.common import Problem
 from .problems import Kind
 
 VERSION = "3.1.0"
@@ -89,14 +90,14 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
             {"name": "operate", "description": "The server itself."},
         ],
     )
-    for model in (models.RulesToCheck, models.ToEvaluate):
-        found["components"]["schemas"][model.__name__] = model.model_json_schema()
+    for asked in (RulesToCheck, ToEvaluate):
+        found["components"]["schemas"][asked.__name__] = asked.model_json_schema()
     access.secured(found, _refusals(access.REFUSALS))
-    for name, schema in found["components"]["schemas"].items():
+    for model in models.every():
         # FastAPI leaves null members of examples out.
-        extra = getattr(getattr(models, name, None), "model_config", {}).get("json_schema_extra")
-        if isinstance(extra, dict) and "examples" in extra:
-            schema["examples"] = extra["examples"]
+        extra = model.model_config.get("json_schema_extra")
+        if isinstance(extra, dict) and "examples" in extra and model.__name__ in found["components"]["schemas"]:
+            found["components"]["schemas"][model.__name__]["examples"] = extra["examples"]
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     found["components"]["schemas"] |= schema.pop("$defs")
     schema["properties"]["code"]["examples"] = list(problems.KINDS)

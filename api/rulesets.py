@@ -17,7 +17,7 @@ from ruleengine.verbs.published import computed as computed_version
 from ruleengine.verbs.shapes import as_json
 
 from . import parameters, problems
-from .models import CheckedRules, CurrentRules, Evaluated, RulesToCheck, ToEvaluate
+from .models.author import CheckedRules, CurrentRules, Evaluated, RulesToCheck, ToEvaluate
 from .openapi import ETAG, body_of, refusals
 from .provenance import FRESH, Published, dumped
 

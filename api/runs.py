@@ -9,7 +9,8 @@ from ruleengine.verbs import versions as verbs
 from ruleengine.verbs.shapes import as_json
 
 from . import parameters, problems
-from .models import Publication, RunInFull, Runs, Why
+from .models.common import Why
+from .models.operate import Publication, RunInFull, Runs
 from .openapi import refusals
 from .provenance import Published, dumped
 from .writing import Desk, actor

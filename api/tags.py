@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends, Request, Response
 
 from . import parameters, problems
-from .models import Tags
+from .models.read import Tags
 from .openapi import ETAG, refusals
 from .provenance import Published, dumped
 

@@ -8,7 +8,7 @@ from ruleengine.store.records import Version
 from ruleengine.verbs.shapes import as_json
 
 from . import cursors, parameters, problems
-from .models import VersionInFull, Versions
+from .models.read import VersionInFull, Versions
 from .openapi import refusals
 from .provenance import FRESH, Published, dumped
 
