@@ -1,7 +1,6 @@
 """What is read from the Parquet files: exports, differences, histories, values, and customers in old versions."""
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -23,6 +22,7 @@ from ruleengine.store.names import Names
 from ruleengine.store.records import Change, DiffRow, Key, StoredValues
 from ruleengine.store.refusals import RefusedError
 from ruleengine.store.relations import ROW_GROUP, holdings, read
+from ruleengine.store.sqlite import Connection
 from ruleengine.types import Kind, Type
 
 _FORMATS = {
@@ -83,7 +83,7 @@ def fetched(rows: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
 
 def document(
     duck: duckdb.DuckDBPyConnection,
-    ledger: sqlite3.Connection,
+    ledger: Connection,
     folder: Folder,
     number: int,
     names: Names,

@@ -2,7 +2,6 @@
 
 import contextlib
 import secrets
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from ruleengine.diagnostics import codes
-from ruleengine.store import canonical, changes, ledger, manual, publishing, staging, state, sweeping, versions
+from ruleengine.store import canonical, changes, ledger, manual, publishing, sqlite, staging, state, sweeping, versions
 from ruleengine.store.comparing import name_tables
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
@@ -21,6 +20,7 @@ from ruleengine.store.publishing import SERIAL_STEP, Publication
 from ruleengine.store.records import Identity, Json, Run, RunHeader, RunState, Version, VersionKind
 from ruleengine.store.refusals import RefusedError
 from ruleengine.store.relations import Shape, read
+from ruleengine.store.sqlite import Connection, Row
 from ruleengine.store.steps import reach
 
 
@@ -31,7 +31,7 @@ class Desk:
         self,
         folder: Folder,
         reader: Ledger,
-        connection: sqlite3.Connection,
+        connection: Connection,
         identity: Identity,
         actor: str,
         clock: Callable[[], float],
@@ -157,7 +157,7 @@ class Desk:
             publishing.serve(self.ledger, self.folder, duck, publication, names, serial)
         made = self.commit(publication, serial, lambda: manual.add(self.ledger, entries))
         self.begun.pop(run_id, None)
-        with contextlib.suppress(sqlite3.Error, duckdb.Error, OSError):
+        with contextlib.suppress(sqlite.Error, duckdb.Error, OSError):
             # It is published; what cannot be tidied now will be by the next writer.
             self.sweep()
         reach("swept")
@@ -222,7 +222,7 @@ class Desk:
     def key_type(self) -> str:
         return "BIGINT" if self.identity.has_integer_keys else "VARCHAR"
 
-    def row(self, version: Version) -> sqlite3.Row:
+    def row(self, version: Version) -> Row:
         """What the ledger knows of a version's files."""
         return self.ledger.execute(  # type: ignore[no-any-return]
             "SELECT v.has_state, v.has_values, r.value_columns, r.staged FROM versions v "

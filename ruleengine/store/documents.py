@@ -4,7 +4,6 @@ A publication adds rows with a serial past the pointer's, in batches, so that ot
 longer than a batch takes. Nobody sees them before the pointer moves.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -18,6 +17,7 @@ from ruleengine.store.names import Name, Names
 from ruleengine.store.records import Answer, Key
 from ruleengine.store.refusals import not_kept
 from ruleengine.store.relations import tag_held, tag_since
+from ruleengine.store.sqlite import Connection, plain
 from ruleengine.store.steps import reach
 
 BATCH = 20_000
@@ -51,7 +51,7 @@ def documents_sql(state: str, names: Names) -> str:
 
 
 def write(
-    ledger: sqlite3.Connection,
+    ledger: Connection,
     duck: duckdb.DuckDBPyConnection,
     *,
     state: str,
@@ -110,7 +110,7 @@ def write(
 
 
 def write_one(
-    ledger: sqlite3.Connection, customer: Key, content: bytes, moves: Sequence[tuple[int, int, int]], serial: int
+    ledger: Connection, customer: Key, content: bytes, moves: Sequence[tuple[int, int, int]], serial: int
 ) -> None:
     """Write the rows of one customer, within the transaction that publishes them. Moves are name, old, new position."""
     ledger.execute("UPDATE documents SET to_serial = ? WHERE customer = ? AND to_serial IS NULL", (serial, customer))
@@ -133,7 +133,7 @@ def _batches(rows: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]
 # -- sweeping ----------------------------------------------------------------------------------------------
 
 
-def sweep_unpublished(ledger: sqlite3.Connection, serial: int | None) -> None:
+def sweep_unpublished(ledger: Connection, serial: int | None) -> None:
     """Take away what a publication wrote that never came about: everything past the pointer's serial."""
     for table, key in (("documents", ("customer",)), ("members", ("name", "value", "customer"))):
         if serial is None:
@@ -142,21 +142,25 @@ def sweep_unpublished(ledger: sqlite3.Connection, serial: int | None) -> None:
             continue
         columns = ", ".join(key)
         same = " AND ".join(f"{column} = ?" for column in key)
-        added = ledger.execute(
-            f"SELECT {columns}, from_serial FROM {table} WHERE from_serial > ?", (serial,)
-        ).fetchall()
-        closed = ledger.execute(f"SELECT {columns}, from_serial FROM {table} WHERE to_serial > ?", (serial,)).fetchall()
+        added = (
+            plain(ledger)
+            .execute(f"SELECT {columns}, from_serial FROM {table} WHERE from_serial > ?", (serial,))
+            .fetchall()
+        )
+        closed = (
+            plain(ledger)
+            .execute(f"SELECT {columns}, from_serial FROM {table} WHERE to_serial > ?", (serial,))
+            .fetchall()
+        )
         for batch in _lists(added):
             with transaction(ledger):
-                ledger.executemany(f"DELETE FROM {table} WHERE {same} AND from_serial = ?", map(tuple, batch))
+                ledger.executemany(f"DELETE FROM {table} WHERE {same} AND from_serial = ?", batch)
         for batch in _lists(closed):
             with transaction(ledger):
-                ledger.executemany(
-                    f"UPDATE {table} SET to_serial = NULL WHERE {same} AND from_serial = ?", map(tuple, batch)
-                )
+                ledger.executemany(f"UPDATE {table} SET to_serial = NULL WHERE {same} AND from_serial = ?", batch)
 
 
-def sweep_superseded(ledger: sqlite3.Connection, now: float) -> None:
+def sweep_superseded(ledger: Connection, now: float) -> None:
     """Take away the rows of versions that were superseded long enough ago."""
     floor = ledger.execute(
         "SELECT min(v.serial) FROM versions v, pointer p WHERE v.serial IS NOT NULL AND v.serial >= p.floor "
@@ -171,16 +175,17 @@ def sweep_superseded(ledger: sqlite3.Connection, now: float) -> None:
     for table, key in (("documents", "customer"), ("members", "name, value, customer")):
         while True:
             with transaction(ledger):
-                gone = ledger.execute(
+                ledger.execute(
                     f"DELETE FROM {table} WHERE ({key}, from_serial) IN "
                     f"(SELECT {key}, from_serial FROM {table} WHERE to_serial <= ? LIMIT {BATCH})",
                     (floor,),
-                ).rowcount
+                )
+                gone = ledger.changes()
             if gone < BATCH:
                 break
 
 
-def _lists(rows: Iterable[sqlite3.Row]) -> Iterator[list[sqlite3.Row]]:
+def _lists(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
     iterator = iter(rows)
     while batch := list(islice(iterator, BATCH)):
         yield batch
@@ -189,7 +194,7 @@ def _lists(rows: Iterable[sqlite3.Row]) -> Iterator[list[sqlite3.Row]]:
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-def serial_of(ledger: sqlite3.Connection, number: int) -> int:
+def serial_of(ledger: Connection, number: int) -> int:
     """The serial of a version whose rows are kept."""
     row = ledger.execute("SELECT v.serial, p.floor FROM versions v, pointer p WHERE v.number = ?", (number,)).fetchone()
     if row["serial"] is None or row["serial"] < row["floor"]:
@@ -204,26 +209,28 @@ ON d.customer = ? AND d.from_serial =
 """
 
 
-def current_document(ledger: sqlite3.Connection, key: Key) -> Answer | None:
+def current_document(ledger: Connection, key: Key) -> Answer | None:
     """A customer in the current version, in one statement; None where there is no version."""
-    row = ledger.execute(CURRENT_DOCUMENT, (key, key)).fetchone()
+    row = plain(ledger).execute(CURRENT_DOCUMENT, (key, key)).fetchone()
     return Answer(version=row[0], document=row[1]) if row else None
 
 
-def document(ledger: sqlite3.Connection, key: Key, serial: int) -> bytes | None:
-    row = ledger.execute(
-        "SELECT document FROM documents WHERE customer = ? AND from_serial <= ? ORDER BY from_serial DESC LIMIT 1",
-        (key, serial),
-    ).fetchone()
+def document(ledger: Connection, key: Key, serial: int) -> bytes | None:
+    row = (
+        plain(ledger)
+        .execute(
+            "SELECT document FROM documents WHERE customer = ? AND from_serial <= ? ORDER BY from_serial DESC LIMIT 1",
+            (key, serial),
+        )
+        .fetchone()
+    )
     return row[0] if row else None
 
 
-def members(
-    ledger: sqlite3.Connection, name: Name, value: int, serial: int, after: Key | None, limit: int
-) -> Sequence[Key]:
+def members(ledger: Connection, name: Name, value: int, serial: int, after: Key | None, limit: int) -> Sequence[Key]:
     """At most `limit` customers, in key order."""
     bound = "" if after is None else "AND customer > :after "
-    rows = ledger.execute(
+    rows = plain(ledger).execute(
         f"SELECT customer FROM members WHERE name = :name AND value = :value {bound}"
         "AND from_serial <= :serial AND (to_serial IS NULL OR to_serial > :serial) "
         "ORDER BY customer LIMIT :limit",

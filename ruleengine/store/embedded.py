@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from sqlite3 import Connection
 from typing import TypeVar
 
 import duckdb
@@ -42,6 +41,7 @@ from ruleengine.store.records import (
 )
 from ruleengine.store.refusals import NotKeptError, RefusedError, no_version, unusable
 from ruleengine.store.relations import Shape, read, widened
+from ruleengine.store.sqlite import Connection
 from ruleengine.store.store import Tables
 from ruleengine.store.writer import EmbeddedWriter
 

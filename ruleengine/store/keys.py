@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
@@ -10,8 +9,10 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ruleengine.diagnostics import codes
+from ruleengine.store import sqlite
 from ruleengine.store.records import ApiKey
 from ruleengine.store.refusals import NotThereError, StoreUnusableError, unusable
+from ruleengine.store.sqlite import Connection
 
 FORMAT = 1
 
@@ -56,27 +57,25 @@ class Keys:
         return key
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+    def _reading(self) -> Iterator[Connection | None]:
         """None where no key was ever given."""
         if not self._path.exists():
             yield None
             return
         try:
-            with closing(
-                sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
-            ) as connection:
+            with closing(sqlite.reader(self._path, 10)) as connection:
                 _refuse_newer(connection)
                 yield connection
-        except sqlite3.Error as error:
+        except sqlite.UNUSABLE as error:
             raise unusable(error) from error
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Iterator[Connection]:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # Nobody else on the machine need see even the digests.
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-            with closing(sqlite3.connect(self._path, isolation_level=None, timeout=10)) as connection:
+            with closing(sqlite.writer(self._path, 10)) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("BEGIN IMMEDIATE")
                 _refuse_newer(connection)
@@ -84,11 +83,11 @@ class Keys:
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
                 yield connection
                 connection.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
+        except (*sqlite.UNUSABLE, OSError) as error:
             raise unusable(error) from error
 
 
-def _refuse_newer(connection: sqlite3.Connection) -> None:
+def _refuse_newer(connection: Connection) -> None:
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found > FORMAT:
         raise StoreUnusableError(codes.store_format_newer(None, found=found, known=FORMAT))

@@ -5,7 +5,6 @@ with each publication; what lies past the pointer's serial is not published.
 """
 
 import os
-import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ruleengine.diagnostics import codes
+from ruleengine.store import sqlite
 from ruleengine.store.names import Name, Names
 from ruleengine.store.records import Identity, Run, Version
 from ruleengine.store.refusals import (
@@ -24,6 +24,7 @@ from ruleengine.store.refusals import (
     unknown_version,
     unusable,
 )
+from ruleengine.store.sqlite import Connection, Row
 from ruleengine.store.versions import FORMAT, LANGUAGE, run, run_header_text, version
 
 _TABLES = """
@@ -116,14 +117,14 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._opened: list[tuple[int, sqlite3.Connection]] = []
+        self._opened: list[tuple[int, Connection]] = []
         self._versions: dict[int, Version] = {}  # They never change.
         self._integer_keys: bool | None = None
 
     # -- connections -------------------------------------------------------------------------------------
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection | None]:
+    def reading(self) -> Iterator[Connection | None]:
         """One state of the ledger to read from; None where nothing was ever written."""
         connection = self._reader()
         if connection is None:
@@ -135,42 +136,31 @@ class Ledger:
                 yield connection
             finally:
                 connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except sqlite.UNUSABLE as error:
             raise unusable(error) from error
 
-    def _reader(self) -> sqlite3.Connection | None:
+    def _reader(self) -> Connection | None:
         pid, connection = getattr(self._local, "reader", (None, None))
         if pid == os.getpid():
             return connection
         if not self.path.exists():
             return None
         try:
-            connection = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode=ro",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=10,
-                cached_statements=256,
-            )
-            connection.row_factory = sqlite3.Row
+            connection = sqlite.reader(self.path, 10)
             if _meta(connection) is None:
                 connection.close()
                 return None
             _refuse_newer(_meta(connection) or {})
-        except sqlite3.Error as error:
+        except sqlite.UNUSABLE as error:
             raise unusable(error) from error
         self._local.reader = (os.getpid(), connection)
         self._opened.append((os.getpid(), connection))
         return connection
 
-    def writing(self, identity: Identity) -> sqlite3.Connection:
+    def writing(self, identity: Identity) -> Connection:
         """The writer's connection. Creates the tables, or makes sure that they are this ruleset's."""
         try:
-            connection = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256
-            )
-            connection.row_factory = sqlite3.Row
+            connection = sqlite.writer(self.path, 30)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -183,7 +173,7 @@ class Ledger:
                 _refuse_newer(meta)
                 refuse_another(_identity(meta), identity)
                 _upgrade(connection, int(meta["format"]))
-        except sqlite3.Error as error:
+        except sqlite.UNUSABLE as error:
             raise unusable(error) from error
         return connection
 
@@ -202,16 +192,16 @@ class Ledger:
             meta = _meta(connection) if connection else None
         return _identity(meta) if meta else None
 
-    def key_sql(self, connection: sqlite3.Connection) -> str:
+    def key_sql(self, connection: Connection) -> str:
         """DuckDB's type of the keys."""
         return "BIGINT" if self.has_integer_keys(connection) else "VARCHAR"
 
-    def has_integer_keys(self, connection: sqlite3.Connection) -> bool:
+    def has_integer_keys(self, connection: Connection) -> bool:
         if self._integer_keys is None:
             self._integer_keys = _identity(_meta(connection) or {}).has_integer_keys
         return self._integer_keys
 
-    def version(self, connection: sqlite3.Connection | None, number: int) -> Version:
+    def version(self, connection: Connection | None, number: int) -> Version:
         if number not in self._versions:
             row = (
                 connection
@@ -224,21 +214,18 @@ class Ledger:
             self._versions[number] = version(*row)
         return self._versions[number]
 
-    def versions(self, connection: sqlite3.Connection) -> tuple[Version, ...]:
+    def versions(self, connection: Connection) -> tuple[Version, ...]:
         numbers = [number for (number,) in connection.execute("SELECT number FROM versions ORDER BY number")]
         return tuple(self.version(connection, number) for number in numbers)
 
 
-def _meta(connection: sqlite3.Connection) -> dict[str, str] | None:
-    try:
-        return dict(connection.execute("SELECT name, value FROM meta").fetchall())
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return None
-        raise
+def _meta(connection: Connection) -> dict[str, str] | None:
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+        return None
+    return dict(connection.execute("SELECT name, value FROM meta").fetchall())
 
 
-def _create(connection: sqlite3.Connection, identity: Identity) -> None:
+def _create(connection: Connection, identity: Identity) -> None:
     meta = {
         "format": str(FORMAT),
         "language": str(LANGUAGE),
@@ -252,7 +239,7 @@ def _create(connection: sqlite3.Connection, identity: Identity) -> None:
         connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
 
 
-def _upgrade(connection: sqlite3.Connection, found: int) -> None:
+def _upgrade(connection: Connection, found: int) -> None:
     """Add what an older format has not. Files stay as they are: every format reads them."""
     if found < FORMAT:
         with transaction(connection):
@@ -260,7 +247,7 @@ def _upgrade(connection: sqlite3.Connection, found: int) -> None:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
 
 
-def _make(connection: sqlite3.Connection, tables: str) -> None:
+def _make(connection: Connection, tables: str) -> None:
     for statement in tables.split(";\n"):
         if statement.strip():
             connection.execute(statement)
@@ -279,30 +266,30 @@ def _refuse_newer(meta: Mapping[str, str]) -> None:
             raise StoreUnusableError(code(None, found=int(meta[name]), known=known))
 
 
-def latest_number(connection: sqlite3.Connection) -> int | None:
+def latest_number(connection: Connection) -> int | None:
     (number,) = connection.execute("SELECT max(number) FROM versions").fetchone()
     return number  # type: ignore[no-any-return]
 
 
-def pointer(connection: sqlite3.Connection) -> sqlite3.Row | None:
+def pointer(connection: Connection) -> Row | None:
     """version, serial, floor; None before the first version."""
     return connection.execute("SELECT version, serial, floor FROM pointer").fetchone()  # type: ignore[no-any-return]
 
 
-def current_number(connection: sqlite3.Connection) -> int:
+def current_number(connection: Connection) -> int:
     row = pointer(connection)
     if row is None:
         raise no_version()
     return int(row["version"])
 
 
-def line(connection: sqlite3.Connection) -> tuple[int, ...]:
+def line(connection: Connection) -> tuple[int, ...]:
     """The versions that lead to the current one, the current one first."""
     row = pointer(connection)
     return line_of(connection, row["version"] if row else None)
 
 
-def line_of(connection: sqlite3.Connection, number: int | None) -> tuple[int, ...]:
+def line_of(connection: Connection, number: int | None) -> tuple[int, ...]:
     """The versions that lead to one, that one first."""
     bases = dict(connection.execute("SELECT number, base FROM versions").fetchall())
     numbers = []
@@ -312,31 +299,31 @@ def line_of(connection: sqlite3.Connection, number: int | None) -> tuple[int, ..
     return tuple(numbers)
 
 
-def in_force(connection: sqlite3.Connection, day: str) -> int | None:
+def in_force(connection: Connection, day: str) -> int | None:
     """The version of the line that held on a day. As-ofs ascend along the line; the later of equal ones counts."""
     as_ofs = dict(connection.execute("SELECT number, as_of FROM versions").fetchall())
     return next((number for number in line(connection) if as_ofs[number] <= day), None)
 
 
-def before(connection: sqlite3.Connection, day: str) -> int | None:
+def before(connection: Connection, day: str) -> int | None:
     """The version of the line that held on the day before: what a run for this day looks back at."""
     as_ofs = dict(connection.execute("SELECT number, as_of FROM versions").fetchall())
     return next((number for number in line(connection) if as_ofs[number] < day), None)
 
 
-def run_row(connection: sqlite3.Connection | None, run_id: str) -> sqlite3.Row:
+def run_row(connection: Connection | None, run_id: str) -> Row:
     row = connection and connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
     if not row:
         raise NotThereError(codes.run_unknown(None, run=run_id))
     return row  # type: ignore[no-any-return]
 
 
-def runs(connection: sqlite3.Connection, limit: int) -> tuple[Run, ...]:
+def runs(connection: Connection, limit: int) -> tuple[Run, ...]:
     rows = connection.execute("SELECT * FROM runs ORDER BY sequence DESC LIMIT ?", (limit,))
     return tuple(run(dict(row)) for row in rows)
 
 
-def add_run(connection: sqlite3.Connection, new: Run, texts: Mapping[str, str]) -> None:
+def add_run(connection: Connection, new: Run, texts: Mapping[str, str]) -> None:
     connection.execute(
         "INSERT INTO runs (id, kind, state, actor, started_at, header, base) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (new.id, new.kind, new.state, new.actor, text_of(new.started_at), run_header_text(new.header), new.base),
@@ -347,7 +334,7 @@ def add_run(connection: sqlite3.Connection, new: Run, texts: Mapping[str, str]) 
     )
 
 
-def update_run(connection: sqlite3.Connection, run_id: str, **fields: Any) -> None:
+def update_run(connection: Connection, run_id: str, **fields: Any) -> None:
     columns = ", ".join(f"{name} = :{name}" for name in fields)
     connection.execute(f"UPDATE runs SET {columns} WHERE id = :id", {**fields, "id": run_id})
 
@@ -355,7 +342,7 @@ def update_run(connection: sqlite3.Connection, run_id: str, **fields: Any) -> No
 # -- names -------------------------------------------------------------------------------------------------
 
 
-def names(connection: sqlite3.Connection) -> Names:
+def names(connection: Connection) -> Names:
     levels: dict[int, list[str]] = {}
     for name, value in connection.execute("SELECT name, value FROM levels ORDER BY name, position"):
         levels.setdefault(name, []).append(value)
@@ -368,7 +355,7 @@ def names(connection: sqlite3.Connection) -> Names:
     )
 
 
-def add_names(connection: sqlite3.Connection, all_names: Names) -> None:
+def add_names(connection: Connection, all_names: Names) -> None:
     """Remember names and levels that are new; those that are there never change."""
     for name in all_names.all:
         connection.execute(
@@ -385,7 +372,7 @@ def text_of(moment: datetime) -> str:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -4,7 +4,6 @@ What counts on a day is the latest row, by version, of those that count from tha
 takes away, or has expired by then. The log is not part of the line: a rollback leaves it as it is.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import duckdb
 
 from ruleengine.store.records import Key, ManualWrite, Setting, Version
+from ruleengine.store.sqlite import Connection
 from ruleengine.store.versions import Hand
 
 
@@ -60,12 +60,12 @@ def entry(write: ManualWrite, number: int, as_of: date, actor: str) -> Entry:
     )
 
 
-def add(ledger: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+def add(ledger: Connection, entries: Sequence[Entry]) -> None:
     ledger.executemany("INSERT INTO manual VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entries)
 
 
 def latest(
-    ledger: sqlite3.Connection,
+    ledger: Connection,
     kind: str,
     names: Sequence[str],
     *,
@@ -84,13 +84,13 @@ def latest(
     return _latest(ledger, "customer", " AND ".join(where), values)
 
 
-def of_customer(ledger: sqlite3.Connection, customer: Key, version: int, as_of: date) -> Iterator[Entry]:
+def of_customer(ledger: Connection, customer: Key, version: int, as_of: date) -> Iterator[Entry]:
     """The latest entry of each name, as it stood in a version."""
     where = "customer = ? AND version <= ? AND as_of <= ?"
     return _latest(ledger, "kind, name", where, [customer, version, as_of.isoformat()])
 
 
-def restated(ledger: sqlite3.Connection, hands: Sequence[Hand], target: Version, number: int) -> list[Entry]:
+def restated(ledger: Connection, hands: Sequence[Hand], target: Version, number: int) -> list[Entry]:
     """Entries that say again, from the target's day on and by the names that count then, what is set now."""
     day = target.as_of.isoformat()
     return [
@@ -102,7 +102,7 @@ def restated(ledger: sqlite3.Connection, hands: Sequence[Hand], target: Version,
 
 
 def taken_away(
-    ledger: sqlite3.Connection,
+    ledger: Connection,
     duck: duckdb.DuckDBPyConnection,
     state: str,
     number: int,
@@ -125,7 +125,7 @@ def taken_away(
     ]
 
 
-def _latest(ledger: sqlite3.Connection, per: str, where: str, values: Sequence[object]) -> Iterator[Entry]:
+def _latest(ledger: Connection, per: str, where: str, values: Sequence[object]) -> Iterator[Entry]:
     # A store of format 1 has no log before a writer opened it.
     if ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'manual'").fetchone() is None:
         return

@@ -5,7 +5,6 @@ when that last held; of a tier where a level was set by hand or less is earned, 
 clocks. Who has no row has nothing to add.
 """
 
-import sqlite3
 from pathlib import Path
 
 import duckdb
@@ -16,6 +15,7 @@ from ruleengine.store.duck import identifier, literal
 from ruleengine.store.files import Folder
 from ruleengine.store.records import VersionKind
 from ruleengine.store.relations import ROW_GROUP, read
+from ruleengine.store.sqlite import Connection
 
 COLUMNS = ("customer", "kind", "name", "matched", "level", "reached", "below")
 
@@ -63,7 +63,7 @@ def write(duck: duckdb.DuckDBPyConnection, rows: str, path: Path) -> None:
     )
 
 
-def of_version(ledger: sqlite3.Connection, folder: Folder, number: int) -> str | None:
+def of_version(ledger: Connection, folder: Folder, number: int) -> str | None:
     """What a version remembers, as a relation; None: nothing.
 
     A manual version has a file of its one customer: his rows, or one without a kind where there are none."""

@@ -1,6 +1,5 @@
 """How a staged run becomes a version: rows that nobody sees yet, and then one small transaction."""
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from ruleengine.store.ledger import text_of, transaction, update_run
 from ruleengine.store.names import Names
 from ruleengine.store.records import Identity, Run, RunState, Version
 from ruleengine.store.relations import Shape, read, widened
+from ruleengine.store.sqlite import Connection
 from ruleengine.store.steps import reach
 
 SERIAL_STEP = 1 << 20  # Leaves room for small writes that come while a run is under way.
@@ -30,7 +30,7 @@ class Publication:
 
 
 def serve(
-    ledger: sqlite3.Connection,
+    ledger: Connection,
     folder: Folder,
     duck: duckdb.DuckDBPyConnection,
     publication: Publication,
@@ -60,7 +60,7 @@ def serve(
 
 
 def commit(
-    ledger: sqlite3.Connection,
+    ledger: Connection,
     folder: Folder,
     publication: Publication,
     serial: int | None,

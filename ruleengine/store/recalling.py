@@ -1,6 +1,5 @@
 """What a run is told of the versions before it: the tables that `planning.memory` describes."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +14,7 @@ from ruleengine.store.files import Folder
 from ruleengine.store.names import Names
 from ruleengine.store.records import Counts, Key, Version
 from ruleengine.store.relations import narrowed, tag_held
+from ruleengine.store.sqlite import Connection
 from ruleengine.types import Kind, Type
 
 _SQL = {Kind.BOOLEAN: "BOOLEAN", Kind.TEXT: "VARCHAR", Kind.DATE: "DATE"}
@@ -30,7 +30,7 @@ class _Part:
 
 def recall(
     duck: duckdb.DuckDBPyConnection,
-    connection: sqlite3.Connection,
+    connection: Connection,
     folder: Folder,
     asked: Memory,
     line: Sequence[Version],
@@ -96,7 +96,7 @@ def _sql(type_: Type) -> str:
 
 def _previous(
     duck: duckdb.DuckDBPyConnection,
-    connection: sqlite3.Connection,
+    connection: Connection,
     folder: Folder,
     asked: Memory,
     previous: Version,
@@ -159,7 +159,7 @@ def _tier(tier: TierMemory, names: Names, left: list[str]) -> dict[str, str]:
 
 def _manual(
     duck: duckdb.DuckDBPyConnection,
-    connection: sqlite3.Connection,
+    connection: Connection,
     asked: Sequence[ManualMemory],
     as_of: date,
     key_type: str,
@@ -205,7 +205,7 @@ def declares(counts: Counts, past: Past) -> bool:
 
 
 def _past(
-    connection: sqlite3.Connection,
+    connection: Connection,
     folder: Folder,
     asked: Sequence[Past],
     line: Sequence[Version],

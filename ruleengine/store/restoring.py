@@ -1,6 +1,5 @@
 """What a rollback brings back: an earlier version's answers, with what is set by hand as it is now."""
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -17,6 +16,7 @@ from ruleengine.store.ledger import transaction, update_run
 from ruleengine.store.names import Names
 from ruleengine.store.records import Counts, Version, VersionKind
 from ruleengine.store.relations import ROW_GROUP, Shape, holdings, read, widened
+from ruleengine.store.sqlite import Connection
 from ruleengine.store.steps import reach
 from ruleengine.store.versions import Hand, StagedFiles
 
@@ -93,7 +93,7 @@ def hands(target: StagedFiles, current: StagedFiles) -> tuple[Hand, ...]:
 
 def differ(
     duck: duckdb.DuckDBPyConnection,
-    log: sqlite3.Connection,
+    log: Connection,
     there: tuple[Hand, ...],
     now: date,
     target: Version,

@@ -1,6 +1,5 @@
 """The state of any version: read from its file, or folded from the nearest earlier one and the changes since."""
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from ruleengine.store.files import Folder
 from ruleengine.store.names import Names
 from ruleengine.store.records import Key, VersionKind
 from ruleengine.store.relations import ROW_GROUP, Shape, holdings, narrowed, nobody, packed, read, widened
+from ruleengine.store.sqlite import Connection
 
 
 def of_version(
     duck: duckdb.DuckDBPyConnection,
-    ledger: sqlite3.Connection,
+    ledger: Connection,
     folder: Folder,
     number: int | None,
     names: Names,

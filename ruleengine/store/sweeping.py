@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Collection
 
 from ruleengine.store import documents, salts
@@ -10,12 +9,13 @@ from ruleengine.store.duck import connect
 from ruleengine.store.files import PARTIAL, Folder, whole
 from ruleengine.store.ledger import pointer, transaction
 from ruleengine.store.records import Run, RunState, VersionKind
+from ruleengine.store.sqlite import Connection
 
 KEPT_FILES = 4
 """The latest versions whose state and values are kept."""
 
 
-def sweep(ledger: sqlite3.Connection, folder: Folder, now: float, *, alive: Collection[str]) -> None:
+def sweep(ledger: Connection, folder: Folder, now: float, *, alive: Collection[str]) -> None:
     _end_interrupted(ledger, alive)
     sweep_serving(ledger)
     documents.sweep_superseded(ledger, now)
@@ -24,7 +24,7 @@ def sweep(ledger: sqlite3.Connection, folder: Folder, now: float, *, alive: Coll
     _merge_salts(ledger, folder)
 
 
-def sweep_serving(ledger: sqlite3.Connection) -> None:
+def sweep_serving(ledger: Connection) -> None:
     """Take away rows of a publication that never came about."""
     if ledger.execute("SELECT 1 FROM meta WHERE name = 'serving'").fetchone():
         row = pointer(ledger)
@@ -33,7 +33,7 @@ def sweep_serving(ledger: sqlite3.Connection) -> None:
             ledger.execute("DELETE FROM meta WHERE name = 'serving'")
 
 
-def is_snapshot(ledger: sqlite3.Connection, run: Run, changes: int) -> bool:
+def is_snapshot(ledger: Connection, run: Run, changes: int) -> bool:
     """Whether a version's state is kept for good: that of the first of a line, and one where the changes since the
     last that was kept have become more than half of its customers."""
     if run.kind is not VersionKind.RUN:
@@ -56,7 +56,7 @@ def is_snapshot(ledger: sqlite3.Connection, run: Run, changes: int) -> bool:
         number = row["base"]
 
 
-def _end_interrupted(ledger: sqlite3.Connection, alive: Collection[str]) -> None:
+def _end_interrupted(ledger: Connection, alive: Collection[str]) -> None:
     left = ledger.execute("SELECT id FROM runs WHERE state = ?", (RunState.RUNNING,)).fetchall()
     dead = [(RunState.FAILED, '["interrupted"]', run) for (run,) in left if run not in alive]
     if dead:
@@ -64,7 +64,7 @@ def _end_interrupted(ledger: sqlite3.Connection, alive: Collection[str]) -> None
             ledger.executemany("UPDATE runs SET state = ?, reasons = ? WHERE id = ?", dead)
 
 
-def _prune(ledger: sqlite3.Connection, folder: Folder) -> None:
+def _prune(ledger: Connection, folder: Folder) -> None:
     """Readers look into the ledger first, so a file goes only after the ledger has said so."""
     kept = json.dumps(_kept(ledger))
     with transaction(ledger):
@@ -88,7 +88,7 @@ def _prune(ledger: sqlite3.Connection, folder: Folder) -> None:
             folder.values(run).unlink(missing_ok=True)
 
 
-def _kept(ledger: sqlite3.Connection) -> list[int]:
+def _kept(ledger: Connection) -> list[int]:
     """The latest versions that have files of their own, and the manual ones since, which share them; and those that
     the current one builds on."""
     rows = ledger.execute(
@@ -105,7 +105,7 @@ def _kept(ledger: sqlite3.Connection) -> list[int]:
     return kept
 
 
-def _remove_orphans(ledger: sqlite3.Connection, folder: Folder, alive: Collection[str]) -> None:
+def _remove_orphans(ledger: Connection, folder: Folder, alive: Collection[str]) -> None:
     states = dict(ledger.execute("SELECT id, state FROM runs").fetchall())
     for path in folder.runs.iterdir():
         if path.name in alive:
@@ -122,7 +122,7 @@ def _remove_orphans(ledger: sqlite3.Connection, folder: Folder, alive: Collectio
             path.unlink(missing_ok=True)
 
 
-def _merge_salts(ledger: sqlite3.Connection, folder: Folder) -> None:
+def _merge_salts(ledger: Connection, folder: Folder) -> None:
     """Many small files of salts become one."""
     pieces = [path for (path,) in ledger.execute("SELECT path FROM salt_pieces ORDER BY path")]
     if len(pieces) <= salts.MOST_PIECES:

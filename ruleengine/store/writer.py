@@ -1,7 +1,6 @@
 """The one writer of an embedded store: what may be done, and who is told if it cannot."""
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -11,7 +10,7 @@ import duckdb
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.planning.layout import Layout
-from ruleengine.store import canonical, documents, editing, ledger, restoring, running, sweeping, versions
+from ruleengine.store import canonical, documents, editing, ledger, restoring, running, sqlite, sweeping, versions
 from ruleengine.store.desk import Desk
 from ruleengine.store.ledger import transaction, update_run
 from ruleengine.store.publishing import SERIAL_STEP
@@ -116,7 +115,7 @@ def _io() -> Iterator[None]:
     """A disk that is full or cannot be written makes a problem of its own."""
     try:
         yield
-    except (OSError, sqlite3.OperationalError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except (OSError, *sqlite.UNUSABLE, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise unusable(error) from error
 
 

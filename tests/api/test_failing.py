@@ -3,11 +3,11 @@
 import asyncio
 import json
 import logging
-import sqlite3
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from starlette.testclient import TestClient
 
@@ -58,7 +58,7 @@ def test_a_mistake_of_ours_is_told_without_a_trace(
     client: TestClient, published: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*args: object, **kwargs: object) -> object:
-        raise sqlite3.ProgrammingError("secret detail")
+        raise apsw.SQLError("secret detail")
 
     for method in ("customer", "customers", "members", "current"):
         monkeypatch.setattr(published, method, broken)

@@ -1,12 +1,11 @@
 """The chain of hashes, checked by a program that knows only its description."""
 
-import sqlite3
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from ruleengine.store import leaves, open_store
+from ruleengine.store import leaves, open_store, sqlite
 from ruleengine.store.store import Store
 from tests.store import verifier
 from tests.store.tables import IDENTITY, Rules, held, hold, publish
@@ -65,9 +64,8 @@ def test_a_missing_row_is_found(folder: Path) -> None:
 
 
 def test_a_change_of_a_header_is_found_and_named_first(folder: Path) -> None:
-    ledger = sqlite3.connect(folder / "ledger.db")
+    ledger = sqlite.writer(folder / "ledger.db", 5)
     ledger.execute("UPDATE versions SET header = replace(header, 'tester', 'nobody') WHERE number = 3")
-    ledger.commit()
 
     assert verifier.check(folder) == ["version 3: the header was changed, or an earlier one"]
 
@@ -106,6 +104,6 @@ def test_many_pieces_of_salts_are_merged(store: Store, tmp_path: Path, monkeypat
     for day in range(1, 8):
         publish(store, f"2026-01-0{day}", {key: held("VIP") for key in range(day)})
 
-    ledger = sqlite3.connect(tmp_path / "store" / "ledger.db")
+    ledger = sqlite.writer(tmp_path / "store" / "ledger.db", 5)
     assert ledger.execute("SELECT count(*) FROM salt_pieces").fetchone()[0] <= 4
     assert verifier.check(tmp_path / "store") == []

@@ -1,14 +1,14 @@
 """Disks that are full, files that are gone, stores of another time."""
 
-import sqlite3
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import apsw
 import duckdb
 import pytest
 
-from ruleengine.store import archive, files, open_store, previewing
+from ruleengine.store import archive, files, open_store, previewing, sqlite
 from ruleengine.store.records import Preview, RunState
 from ruleengine.store.refusals import StoreUnusableError
 from ruleengine.store.store import Store
@@ -69,7 +69,7 @@ def test_a_failure_half_way_through_serving_is_undone_by_the_next_run(
 
     def full(step: str) -> None:
         if step == "members-batch":
-            raise sqlite3.OperationalError("database or disk is full")
+            raise apsw.FullError("database or disk is full")
 
     with monkeypatch.context() as patch:
         patch.setattr("ruleengine.store.documents.reach", full)
@@ -93,10 +93,9 @@ def test_an_export_to_where_nothing_can_be_written_says_so(store: Store, tmp_pat
 @pytest.mark.parametrize(("name", "code"), [("format", "store-format-newer"), ("language", "store-language-newer")])
 def test_a_newer_store_is_refused(tmp_path: Path, name: str, code: str) -> None:
     publish_generation(open_store(tmp_path / "store"), 0)
-    ledger = sqlite3.connect(tmp_path / "store" / "ledger.db")
+    ledger = sqlite.writer(tmp_path / "store" / "ledger.db", 5)
     known = int(ledger.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0])
     ledger.execute("UPDATE meta SET value = ? WHERE name = ?", (str(known + 1), name))
-    ledger.commit()
 
     store = open_store(tmp_path / "store")
 

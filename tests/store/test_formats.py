@@ -1,7 +1,6 @@
 """Stores that earlier formats left. They are kept in `kept/`, packed; each was written by the program of its time."""
 
 import shutil
-import sqlite3
 import tarfile
 from datetime import date
 from pathlib import Path
@@ -10,7 +9,7 @@ import duckdb
 import pytest
 
 from ruleengine.planning.memory import ManualMemory, Memory, TagMemory
-from ruleengine.store import open_store
+from ruleengine.store import open_store, sqlite
 from ruleengine.store.store import Store
 from ruleengine.store.versions import FORMAT
 from tests.store import verifier
@@ -59,6 +58,6 @@ def test_an_older_store_is_written_in_todays_format_from_then_on(old: Store, tmp
     assert (version.number, version.base) == (11, 10)
     assert old.versions()[:9] == before
     assert remembered(old, date(2026, 4, 2)) == [(1, True, date(2026, 4, 1), None)]
-    ledger = sqlite3.connect(tmp_path / "store" / "ledger.db")
+    ledger = sqlite.writer(tmp_path / "store" / "ledger.db", 5)
     assert ledger.execute("SELECT value FROM meta WHERE name = 'format'").fetchone() == (str(FORMAT),)
     assert verifier.check(tmp_path / "store") == []

@@ -1,13 +1,12 @@
 """How much work a publication is: rows and files, not seconds."""
 
-import sqlite3
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from ruleengine.planning.layout import LadderSlot, Layout, TagSlot, ValueColumn
-from ruleengine.store import open_store
+from ruleengine.store import open_store, sqlite
 from ruleengine.store.records import Version
 from ruleengine.store.store import Store
 from ruleengine.types import COLUMN_TYPES, exact
@@ -60,7 +59,7 @@ def test_a_small_change_is_a_small_publication(tmp_path: Path, monkeypatch: pyte
     changed = CUSTOMERS // 100
     assert first.movement.rows == 4 * CUSTOMERS
     assert (second.movement.rows, second.movement.customers) == (changed, changed)
-    ledger = sqlite3.connect(tmp_path / "store" / "ledger.db")
+    ledger = sqlite.writer(tmp_path / "store" / "ledger.db", 5)
     serials = [serial for (serial,) in ledger.execute("SELECT serial FROM versions ORDER BY number")]
     for table, rows in (("documents", changed), ("members", changed)):
         for column in ("from_serial", "to_serial"):
@@ -90,7 +89,7 @@ def test_states_that_are_kept_for_good_are_few(tmp_path: Path) -> None:
     for day, share in enumerate((0, 0.3, 0, 0.3, 0, 0.3, 0, 0.3), 1):
         run(store, f"2026-01-{day:02}", share)
 
-    ledger = sqlite3.connect(tmp_path / "store" / "ledger.db")
+    ledger = sqlite.writer(tmp_path / "store" / "ledger.db", 5)
     snapshots = [n for (n,) in ledger.execute("SELECT number FROM versions WHERE snapshot ORDER BY number")]
     assert snapshots == [1, 3, 5, 7]
     kept = {path.parent.name for path in (tmp_path / "store").rglob("state.parquet")}

@@ -1,15 +1,15 @@
 """An independent check of a store's audit chain, written from the words in `ruleengine.store.leaves` alone.
 
-Nothing of the product is imported. DuckDB only reads the files; SQLite is Python's own.
+Nothing of the product is imported. DuckDB and SQLite only read the files.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import apsw
 import duckdb
 
 
@@ -48,7 +48,7 @@ def text(value: object) -> str | None:
 def check(store: Path) -> list[str]:
     """What is wrong; nothing, if all is well."""
     wrong: list[str] = []
-    ledger = sqlite3.connect(store / "ledger.db")
+    ledger: Any = apsw.Connection(str(store / "ledger.db"), flags=apsw.SQLITE_OPEN_READONLY)
     salts = {
         row["customer"]: row["salt"]
         for (piece,) in ledger.execute("SELECT path FROM salt_pieces")
