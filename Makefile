@@ -4,7 +4,7 @@ UV ?= uv
 BIN := .venv/bin
 
 .DEFAULT_GOAL := venv
-.PHONY: venv demo rules test test-slow test-pg15 test-all lint fmt bench lock clean
+.PHONY: venv demo rules test test-slow test-pg15 test-all lint fmt bench bench-api lock clean
 
 venv: .venv/stamp
 
@@ -58,6 +58,10 @@ fmt: venv
 # SCALE=0.1 make bench: a tenth of the customers and events.
 bench: venv
 	$(BIN)/python -m tests.bench
+
+# What an answer over HTTP costs; needs wrk (apt-get install wrk).
+bench-api: venv
+	$(BIN)/python -m tests.bench.api
 
 # After a change of dependencies in pyproject.toml; needs uv.
 lock:

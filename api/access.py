@@ -1,15 +1,13 @@
 """Who may do what: the scope of every operation, and the keys that have it."""
 
+import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
 from fastapi import Request, Response
-from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from starlette.types import Scope as Asked
 
 from ruleengine.settings import Scope
 from ruleengine.store.records import ApiKey
@@ -17,6 +15,7 @@ from ruleengine.store.store import Store
 from ruleengine.verbs.keys import digest
 
 from . import problems
+from .throttle import Throttle
 
 SCOPES: dict[tuple[str, str], Scope | None] = {
     ("GET", "/v1/customers/{id}"): "tags:read",
@@ -51,8 +50,8 @@ REFUSALS = (problems.key_missing, problems.key_invalid, problems.scope_missing, 
 
 REMEMBERED = 1.0
 """Seconds for which a key is not looked up again, and so for which a revoked one may still count."""
-FAILURES: RateLimitItem = RateLimitItemPerMinute(10)
-"""Of keys that do not count, from one address; then they are not even called wrong."""
+FAILURES = 10
+"""Keys that do not count, from one address in a minute; then they are not even called wrong."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -64,68 +63,74 @@ class Access:
     def __init__(self, store: Store, today: Callable[[], date], rate: int | None, *, required: bool = False) -> None:
         self._store = store
         self._today = today
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._rate = None if rate is None else RateLimitItemPerSecond(rate)
+        self._rate = None if rate is None else Throttle(rate, 1)
+        self._failures = Throttle(FAILURES, 60)
         self._required = required
-        self._looked_at = 0.0
-        self._find = lru_cache(maxsize=1024)(self._looked_up)
+        self._looked_at = -REMEMBERED
+        self._known: dict[bytes, ApiKey | None] = {}
+        """By digests, so that what strangers send does not fill it."""
 
     async def guard(self, request: Request) -> None:
         """As a dependency of every operation: of one that has no scope here there is none for anybody."""
         path = request.scope["route"].path.replace(":segment", "")
-        request.scope["operation"] = path
-        self.check(request, SCOPES[request.method, path])
+        self.check(request.scope, path, SCOPES[request.method, path])
 
     def guarded(self, method: str, path: str, endpoint: Endpoint) -> Endpoint:
         """The same for a plain endpoint."""
-        scope = SCOPES[method, path]
+        needed = SCOPES[method, path]
 
         async def checked(request: Request) -> Response:
-            request.scope["operation"] = path
-            self.check(request, scope)
+            self.check(request.scope, path, needed)
             return await endpoint(request)
 
         return checked
 
-    def check(self, request: Request, scope: Scope | None) -> None:
-        if scope is None or not self._is_required():
+    def check(self, asked: Asked, operation: str, needed: Scope | None) -> None:
+        """Refuse a request without a key that is good for what it needs. Leaves `operation` and `key` in it."""
+        asked["operation"] = operation
+        if needed is None:
             return
-        key = self._key(request)
-        if scope not in key.scopes and "admin" not in key.scopes:
-            raise problems.scope_missing(scope=scope)
-        if self._rate is not None and not self._limiter.hit(self._rate, key.id):
-            raise self._too_many(self._rate, key.id)
-        request.state.key = key
+        now = time.monotonic()
+        if now - self._looked_at >= REMEMBERED:
+            self._looked_at = now
+            self._known.clear()
+            # A key that was taken away is still one that was given.
+            self._required = self._required or bool(self._store.keys())
+        if not self._required:
+            return
+        key = asked["key"] = self._key(asked)
+        if self._rate is not None and (seconds := self._rate.wait(key.id)):
+            raise _too_many(seconds)
+        if needed not in key.scopes and "admin" not in key.scopes:
+            raise problems.scope_missing(scope=needed)
 
-    def _key(self, request: Request) -> ApiKey:
-        method, _, secret = request.headers.get("authorization", "").partition(" ")
-        if method.lower() != "bearer" or not secret.strip():
-            raise _challenged(problems.key_missing())
-        key = self._find(secret.strip(), int(time.monotonic() / REMEMBERED))
-        if key is None or (key.expires_on is not None and key.expires_on <= self._today()):
-            address = request.client.host if request.client else ""
-            if not self._limiter.hit(FAILURES, "failures", address):
-                raise self._too_many(FAILURES, "failures", address)
+    def _key(self, asked: Asked) -> ApiKey:
+        given = next((value for name, value in asked["headers"] if name == b"authorization"), b"")
+        hashed = hashlib.sha256(given).digest()
+        if hashed not in self._known:
+            method, _, secret = given.partition(b" ")
+            if method.lower() != b"bearer" or not secret.strip():
+                raise _challenged(problems.key_missing())
+            self._known[hashed] = self._looked_up(secret.strip().decode("latin-1"))
+        key = self._known[hashed]
+        if key is None:
+            if seconds := self._failures.wait(asked["client"][0] if asked.get("client") else ""):
+                raise _too_many(seconds)
             raise _challenged(problems.key_invalid())
         return key
 
-    def _looked_up(self, secret: str, second: int) -> ApiKey | None:
+    def _looked_up(self, secret: str) -> ApiKey | None:
+        """The key, where it counts now."""
         key = self._store.key(digest(secret))
-        return key if key is not None and key.revoked_at is None else None
+        if key is None or key.revoked_at is not None:
+            return None
+        return None if key.expires_on is not None and key.expires_on <= self._today() else key
 
-    def _is_required(self) -> bool:
-        if not self._required:
-            now = time.monotonic()
-            if now - self._looked_at > REMEMBERED:
-                self._looked_at = now
-                self._required = bool(self._store.keys())
-        return self._required
 
-    def _too_many(self, limit: RateLimitItem, *names: str) -> problems.Refused:
-        refused = problems.too_many_requests()
-        ends, _ = self._limiter.get_window_stats(limit, *names)
-        refused.headers = {"retry-after": str(max(1, int(ends - time.time()) + 1))}
-        return refused
+def _too_many(seconds: int) -> problems.Refused:
+    refused = problems.too_many_requests()
+    refused.headers = {"retry-after": str(seconds)}
+    return refused
 
 
 def _challenged(refused: problems.Refused) -> problems.Refused:

@@ -40,7 +40,7 @@ def create_app(
     rate: int | None = None,
     today: Callable[[], date] | None = None,
     stopping: Callable[[], bool] = lambda: False,
-) -> FastAPI:
+) -> Edge:
     """Answers from a store, which stays the caller's to close.
 
     `local`: only to clients on this machine, and without keys as long as none was ever given. `rate`: requests a second
@@ -77,7 +77,6 @@ def create_app(
         routes=customer_routes.routes,
         dependencies=[Depends(access.guard)],
     )
-    app.add_middleware(Edge, local=local, answered=figures.answered)
     problems.install(app)
     for module in (tags, members, evidence, versions, rulesets, health):
         app.include_router(module.router(published))
@@ -93,4 +92,4 @@ def create_app(
         return described
 
     app.openapi = document  # type: ignore[method-assign]
-    return app
+    return Edge(app, customer_routes.quick, figures.answered, local=local)

@@ -1,19 +1,17 @@
-"""What is done to every request before it finds its route."""
+"""What is done to every request before it finds its route, and to every answer."""
 
 import asyncio
 import ipaddress
 import re
 import secrets
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
-from urllib.parse import unquote_to_bytes
 
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import problems
+from .provenance import Reply
 
 LARGEST_BODY = 1 << 20
 LONGEST_WAIT = 20.0
@@ -25,14 +23,23 @@ SECURITY: list[tuple[bytes, bytes]] = [
 ]
 _REQUEST_ID = re.compile(rb"[\w.-]{1,64}")
 
+Quick = Callable[[Scope, str], Reply | None]
+"""Answers some requests at once, by their path, without the layers that others go through."""
+Answered = Callable[[Scope, int, float], None]
+"""Told of each request: what is known of it, the status, and how many seconds it took."""
+
 
 class Edge:
-    """Routes see the path as it was sent, GET for HEAD, and no body beyond the largest."""
+    """The application as a server sees it.
 
-    def __init__(self, app: ASGIApp, local: bool, answered: Callable[[str | None, int, float], None]) -> None:
+    Routes see the path as it was sent, GET for HEAD, and no body beyond the largest. Every answer has the id of its
+    request, the client's own where that is plain, and what keeps browsers safe.
+    """
+
+    def __init__(self, app: ASGIApp, quick: Quick, answered: Answered, *, local: bool) -> None:
         self.app = app
+        self.quick = quick
         self.answered = answered
-        """Told of each request: its path as the document has it, the status, and how long it took."""
         self.local = local
         """Answers only where the client named this machine itself, so that no web page can point a name of its own
         at it and read it through a browser."""
@@ -41,38 +48,52 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        began, status = time.perf_counter(), 0
         headers = dict(scope["headers"])
-        send = _with_headers(send, headers.get(b"x-request-id", b""))
-        if self.local and not _names_this_machine(headers.get(b"host", b"localhost")):
-            await problems.response(problems.host_not_served())(scope, receive, send)
-            return
-        length = headers.get(b"content-length")
-        if length is not None and length.isdigit() and int(length) > LARGEST_BODY:
-            await problems.response(too_large())(scope, receive, send)
-            return
-        if length is not None or b"transfer-encoding" in headers:
-            receive = _counted(receive)
-        raw = scope.get("raw_path") or scope["path"].encode()
-        # Some clients encode the colon of `customers:batchGet`.
-        path = raw.decode("latin-1").replace("%3A", ":").replace("%3a", ":")
-        inner: MutableMapping[str, Any] = {**scope, "path": path}
-        if scope["method"] == "HEAD":
-            inner["method"] = "GET"
-            # A stream would have no end that its client waits for.
-            inner["headers"] = [(name, value) for name, value in scope["headers"] if name != b"accept"]
-            send = _without_body(send)
-        began, status = time.perf_counter(), 500
+        request_id = headers.get(b"x-request-id", b"")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = secrets.token_hex(8).encode()
+        problems.REQUEST.set(request_id.decode())
 
-        async def noted(message: Message) -> None:
+        async def headed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message["headers"], *SECURITY, (b"x-request-id", request_id)]
             await send(message)
 
+        # Some clients encode the colon of `customers:batchGet`.
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        asked: Scope = {**scope, "path": path.replace("%3A", ":").replace("%3a", ":")}
         try:
-            await self.app(inner, receive, noted)
+            await self._answer(asked, headers, receive, headed)
+        except Exception as error:
+            if not status:
+                await problems.answer(error)(asked, receive, headed)
+            elif status < 500:
+                # The answer is left without its end, so that nobody takes it for whole.
+                problems.log_error(error)
         finally:
-            self.answered(inner.get("operation"), status, time.perf_counter() - began)
+            self.answered(asked, status, time.perf_counter() - began)
+
+    async def _answer(self, asked: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
+        if self.local and not _names_this_machine(headers.get(b"host", b"localhost")):
+            raise problems.host_not_served()
+        if asked["method"] == "HEAD":
+            asked["method"] = "GET"
+            # A stream would have no end that its client waits for.
+            asked["headers"] = [(name, value) for name, value in asked["headers"] if name != b"accept"]
+            send = _without_body(send)
+        if asked["method"] == "GET" and (reply := self.quick(asked, asked["path"])):
+            await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+            await send({"type": "http.response.body", "body": reply.content})
+            return
+        length = headers.get(b"content-length")
+        if length is not None and length.isdigit() and int(length) > LARGEST_BODY:
+            raise too_large()
+        if length is not None or b"transfer-encoding" in headers:
+            receive = _counted(receive)
+        await self.app(asked, receive, send)
 
 
 def too_large() -> problems.Refused:
@@ -100,19 +121,6 @@ def _counted(receive: Receive) -> Receive:
     return counted
 
 
-def _with_headers(send: Send, request_id: bytes) -> Send:
-    """Give an answer the id of its request, the client's own where that is plain, and what keeps browsers safe."""
-    if not _REQUEST_ID.fullmatch(request_id):
-        request_id = secrets.token_hex(8).encode()
-
-    async def headed(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *SECURITY, (b"x-request-id", request_id)]
-        await send(message)
-
-    return headed
-
-
 def _without_body(send: Send) -> Send:
     async def bare(message: Message) -> None:
         await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
@@ -131,27 +139,3 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-class _Segment(Convertor[str]):
-    """One segment of a path, decoded once: `a%2Fb` is `a/b`, and `a%252Fb` is `a%2Fb`."""
-
-    regex = "[^/]+"
-
-    def convert(self, value: str) -> str:
-        if "%" not in value and value.isascii():
-            return value
-        try:
-            if _STRAY_PERCENT.search(value):
-                raise ValueError
-            return unquote_to_bytes(value.encode("latin-1")).decode()
-        except ValueError:
-            raise problems.path_unreadable(segment=value) from None
-
-    def to_string(self, value: str) -> str:
-        raise NotImplementedError
-
-
-_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
-
-register_url_convertor("segment", _Segment())

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
+from starlette.types import Scope
 
 from ruleengine.store.records import RunState
 
@@ -35,8 +36,9 @@ class Metrics:
         )
         self._of: dict[tuple[str | None, int], tuple[Counter, Histogram]] = {}
 
-    def answered(self, operation: str | None, status: int, seconds: float) -> None:
-        """Count a request, by the path as the document has it; None of one that leads nowhere."""
+    def answered(self, asked: Scope, status: int, seconds: float) -> None:
+        """Count a request, by the path as the document has it; one that leads nowhere has none."""
+        operation = asked.get("operation")
         found = self._of.get((operation, status))
         if found is None:
             name = operation or "none"

@@ -2,8 +2,8 @@
 
 import json
 import logging
-import secrets
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import cast
 
@@ -31,6 +31,9 @@ TYPE = "urn:problem-type:ruleengine:"
 LONGEST_FACT = 200
 MOST_ERRORS = 20
 RETRY_AFTER = "5"
+
+REQUEST: ContextVar[str] = ContextVar("request")
+"""The id of the request that is being answered."""
 
 log = logging.getLogger("ruleengine.api")
 
@@ -108,7 +111,7 @@ value_unknown = Kind(
 )
 rule_unknown = Kind("rule_unknown", 404, "Unknown rule", "{message}")
 run_unknown = Kind("run_unknown", 404, "Unknown run", "{message}")
-method_not_allowed = Kind("method_not_allowed", 405, "Method not allowed", "This path is not for {method}.")
+method_not_allowed = Kind("method_not_allowed", 405, "Method not allowed", "`Allow` says what this path is for.")
 body_late = Kind("body_late", 408, "Body came too slowly", "The body was not there within {seconds} seconds.")
 refused = Kind("refused", 409, "Cannot be done", "{message}")
 writer_busy = Kind("writer_busy", 409, "Somebody else writes", "A run, or another write, is at work; ask again later.")
@@ -133,7 +136,7 @@ store_unusable = Kind(
 KINDS: Mapping[str, Kind] = {kind.code: kind for kind in list(globals().values()) if isinstance(kind, Kind)}
 
 
-def response(refused: Refused, instance: str | None = None) -> Response:
+def response(refused: Refused) -> Response:
     kind = refused.kind
     body: dict[str, object] = {
         "type": TYPE + kind.code,
@@ -141,9 +144,8 @@ def response(refused: Refused, instance: str | None = None) -> Response:
         "status": kind.status,
         "detail": refused.detail,
         "code": kind.code,
+        "request_id": REQUEST.get(),
     }
-    if instance:
-        body["instance"] = instance
     headers = {"cache-control": "no-store", **(refused.headers or {})}
     if kind.status == 503:
         headers["retry-after"] = RETRY_AFTER
@@ -155,40 +157,50 @@ def response(refused: Refused, instance: str | None = None) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Make problems of everything that can be raised while a request is answered."""
+    """Make problems of everything that is raised while a request is answered."""
 
-    @app.exception_handler(HTTPException)
-    async def of_http(request: Request, error: HTTPException) -> Response:
-        return response(error if isinstance(error, Refused) else _of_framework(request, error))
+    async def handled(request: Request, error: Exception) -> Response:
+        return answer(error)
 
-    @app.exception_handler(RequestValidationError)
-    async def of_parameters(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        if any(each["loc"][0] == "body" for each in error.errors()):
-            inside = [{**each, "loc": each["loc"][1:]} for each in error.errors() if each["loc"][0] == "body"]
-            return response(of_body(cast("Sequence[ErrorDetails]", inside)))
-        return response(parameter_invalid(parameter=str(first["loc"][-1]), wrong=_said(first)))
-
-    @app.exception_handler(ClientDisconnect)
-    async def of_clients_gone(request: Request, error: ClientDisconnect) -> Response:
-        return response(body_unreadable())
-
-    @app.exception_handler(ProblemError)
-    async def of_store(request: Request, error: ProblemError) -> Response:
-        refused = of_problems(error)
-        return response(refused, _logged(error, with_trace=True) if refused.kind.status == 500 else None)
-
-    @app.exception_handler(Exception)
-    async def of_mistakes(request: Request, error: Exception) -> Response:
-        return response(internal_error(), _logged(error))  # The server logs the trace.
+    for kind in (HTTPException, RequestValidationError, ClientDisconnect, ProblemError, Exception):
+        app.add_exception_handler(kind, handled)
 
 
-def _of_framework(request: Request, error: HTTPException) -> Refused:
+def answer(error: Exception) -> Response:
+    """The problem that is told where this was raised."""
+    match error:
+        case Refused():
+            return response(error)
+        case HTTPException():
+            return response(_of_framework(error))
+        case RequestValidationError():
+            return response(_of_parameters(error))
+        case ClientDisconnect():
+            return response(body_unreadable())
+        case ProblemError():
+            refused = of_problems(error)
+            if refused.kind is internal_error:
+                log_error(error)
+            return response(refused)
+        case _:
+            log_error(error)
+            return response(internal_error())
+
+
+def _of_parameters(error: RequestValidationError) -> Refused:
+    first = error.errors()[0]
+    if any(each["loc"][0] == "body" for each in error.errors()):
+        inside = [{**each, "loc": each["loc"][1:]} for each in error.errors() if each["loc"][0] == "body"]
+        return of_body(cast("Sequence[ErrorDetails]", inside))
+    return parameter_invalid(parameter=str(first["loc"][-1]), wrong=_said(first))
+
+
+def _of_framework(error: HTTPException) -> Refused:
     if error.status_code == 405:
         allowed = {*(error.headers or {}).get("Allow", "").split(", ")}
         if "GET" in allowed:
             allowed.add("HEAD")
-        refused = method_not_allowed(method=request.method)
+        refused = method_not_allowed()
         refused.headers = {"allow": ", ".join(sorted(allowed))}
         return refused
     if error.status_code == 404:
@@ -237,11 +249,9 @@ def _not_there(message: str, problem: Problem) -> Refused:
             return version_unknown(message=message)
 
 
-def _logged(error: Exception, with_trace: bool = False) -> str:
-    """Where the log tells of it. The path is left out, for it names customers."""
-    instance = f"urn:ruleengine:log:{secrets.token_hex(8)}"
-    log.error("%s %s", instance, type(error).__name__, exc_info=error if with_trace else None)
-    return instance
+def log_error(error: Exception) -> None:
+    """With its trace. The path is left out, for it names customers."""
+    log.error("A request could not be answered: %s", type(error).__name__, exc_info=error)
 
 
 def of_body(errors: Sequence[ErrorDetails]) -> Refused:

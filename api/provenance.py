@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import ParamSpec, TypeVar
 
 from fastapi import Request, Response
+from starlette.types import Scope
 
 from ruleengine.schema import Manifest
 from ruleengine.store.records import Counts, Version
@@ -27,6 +28,20 @@ FRESH = {"cache-control": "private, no-cache"}
 """Kept by the client alone, and asked about each time: a new version counts at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, as bytes."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    content: bytes
+
+    def response(self) -> Response:
+        response = Response(self.content, self.status)
+        response.raw_headers = list(self.headers)
+        return response
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     version: Version
@@ -38,15 +53,24 @@ class Provenance:
     """The same as JSON, without braces."""
     etag: str
     """Of an answer that changes only with the version."""
+    headers: Sequence[tuple[bytes, bytes]]
+    """Of such an answer."""
 
     def answered(self, request: Request, content: Callable[[], bytes]) -> Response:
-        """Such an answer, or 304 to who has it already (RFC 9110, 13.1.2)."""
-        headers = {**FRESH, "etag": self.etag}
-        if (known := request.headers.get("if-none-match")) is not None:
-            given = [each.strip().removeprefix("W/") for each in known.split(",")]
-            if self.etag in given or given == ["*"]:
-                return Response(status_code=304, headers=headers)
-        return Response(content(), headers=headers, media_type="application/json")
+        """Such an answer, or 304 to who has it already."""
+        return self.reply(request.scope, content).response()
+
+    def reply(self, asked: Scope, content: Callable[[], bytes]) -> Reply:
+        """The same, unwrapped (RFC 9110, 13.1.2)."""
+        for name, value in asked["headers"]:
+            if name == b"if-none-match":
+                given = [each.strip().removeprefix(b"W/") for each in value.split(b",")]
+                if self.etag.encode() in given or given == [b"*"]:
+                    return Reply(304, self.headers, b"")
+        body = content()
+        return Reply(
+            200, (*self.headers, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))), body
+        )
 
 
 class Published:
@@ -105,12 +129,14 @@ class Published:
         head = dumped(members)[1:-1]
         # The version's own hash is in it, for a store that is made anew counts from 1 again.
         digest = hashlib.sha256(head + version.hash.encode()).hexdigest()
+        etag = f'"{number}-{digest[:16]}"'
         return Provenance(
             version=version,
             counts=ordered(self.store, version),
             members=members,
             head=head,
-            etag=f'"{number}-{digest[:16]}"',
+            etag=etag,
+            headers=((b"cache-control", FRESH["cache-control"].encode()), (b"etag", etag.encode())),
         )
 
 

@@ -62,7 +62,7 @@ class Desk:
 
 def actor(request: Request, given: str | None) -> str:
     """Who is recorded: the one whom the application names, and the key's name; without keys, as on the command line."""
-    key = getattr(request.state, "key", None)
+    key = request.scope.get("key")
     if key is None:
         return settings.actor(given)
     return f"{given} ({key.name})" if given else str(key.name)

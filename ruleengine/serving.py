@@ -19,7 +19,7 @@ from ruleengine.settings import Serving
 from ruleengine.verbs.outcome import NotUsableError
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from ruleengine.store.store import Store
 
@@ -38,13 +38,13 @@ def app(
     rate: int | None = None,
     today: Callable[[], date] | None = None,
     stopping: Callable[[], bool] = lambda: False,
-) -> "FastAPI":
+) -> "ASGIApp":
     """The HTTP application over a store, which stays the caller's to close.
 
     `local`: it answers to this machine alone, and without keys as long as none was ever given. `rate`: requests a
     second for each key.
     """
-    create: Callable[..., FastAPI] = import_module("ruleengine.api.app").create_app
+    create: Callable[..., ASGIApp] = import_module("ruleengine.api.app").create_app
     return create(store, manifest, local=local, rate=rate, today=today, stopping=stopping)
 
 
@@ -58,7 +58,7 @@ def serve(settings: Serving) -> None:
         has_keys = bool(store.keys())
         if not local and not has_keys:
             raise _open_to_all(settings.host)
-        with _listening(address, settings.port) as listener:
+        with listening(address, settings.port) as listener:
             _serve(settings, manifest, store, listener, local, has_keys)
 
 
@@ -114,7 +114,7 @@ def _open_to_all(host: str) -> ProblemError:
     return ProblemError(codes.system_refused(None, path=f"--host {host}", reason=reason))
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sends small answers at once (TCP_NODELAY) only where a socket says that it is TCP.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -66,5 +66,5 @@ class Problem(BaseModel):
     status: Annotated[int, Field(ge=400, le=599)]
     detail: str
     code: str
-    instance: Annotated[str, Field(description="Of an internal error: what to look for in the server's log.")] = ""
+    request_id: Annotated[str, Field(description="As in `X-Request-Id`, and in the server's log.")]
     errors: Annotated[list[Wrong], Field(description="Of a body: what is wrong where.")] = []

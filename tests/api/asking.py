@@ -43,6 +43,7 @@ def problem(answer: Any) -> tuple[int, str]:
     body = answer.json()
     assert body["status"] == answer.status_code
     assert body["type"] == f"urn:problem-type:ruleengine:{body['code']}"
+    assert body["request_id"] == answer.headers["x-request-id"]
     assert body["title"]
     assert body["detail"]
     assert "Traceback" not in answer.text

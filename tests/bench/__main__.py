@@ -6,7 +6,6 @@ are printed beside the figures, and nothing fails for being slow.
 SCALE=full is a million customers with twenty million orders, SCALE=0.02 a fiftieth of that.
 """
 
-import os
 import re
 from dataclasses import replace
 from datetime import date, timedelta
@@ -27,12 +26,10 @@ from ruleengine.sql.scans import default_clocks
 from ruleengine.sql.statements import emit
 from ruleengine.verbs.run import RunReport, run
 from tests.bench import hand
-from tests.bench.data import CUSTOMERS, LAST_DAY, Shop, shop
+from tests.bench.data import CUSTOMERS, KEPT, LAST_DAY, Shop, ruleset_of, scale, shop
 from tests.bench.measuring import Process, Stopwatch, Taken, Work, in_turn, mean, middle, take, take_command
-from tests.bench.rules import KINDS, MODEL, Rules, rules
+from tests.bench.rules import KINDS, MODEL, rules
 
-KEPT = Path("build/bench")
-SMALL = "0.1"
 RULES = 100
 COMMITTED = 300
 EXAMPLES = 500
@@ -50,11 +47,10 @@ LATER_RUNS = 3
 
 
 def main() -> None:
-    scale = os.environ.get("SCALE", SMALL)
-    made = shop(1.0 if scale == "full" else float(scale), KEPT)
+    made = shop(scale(), KEPT)
     print(f"{made.customers:,} customers, {made.orders:,} orders; LB = select customer_id, sum(amount) group by 1")
     print(f"{'':58} {'by clock':>10} {'by CPU':>10}")
-    folder = _folder(made, rules(RULES))
+    folder = ruleset_of(made, KEPT / "ruleset", rules(RULES).text)
     with DuckDB(_checked(rules(RULES).text), load(folder).profile()) as engine:
         bound = _bound(engine.connection, made)
         _compiled(engine, made, bound)
@@ -71,17 +67,6 @@ def _heading(text: str) -> None:
 def _line(what: str, found: Taken, aim: str = "", digits: int = 2) -> None:
     clock, processors = (f"{each:,.{digits}f}" for each in (found.clock, found.processors))
     print(f"  {what:<56} {clock:>10} {processors:>10}   {aim}".rstrip(), flush=True)
-
-
-def _folder(made: Shop, written: Rules) -> Path:
-    folder = KEPT / "ruleset"
-    rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / "shop.rules").write_text(written.text)
-    sources = f'customers = "{made.customers_file.absolute()}"\norders = "{made.orders_file.absolute()}"\n'
-    profile = '[profiles.default]\nengine = "duckdb"\n[profiles.default.sources]\n'
-    (folder / "ruleset.toml").write_text(f'[ruleset]\nname = "shop"\ntimezone = "UTC"\n{profile}{sources}')
-    return folder
 
 
 def _checked(text: str) -> Ruleset:

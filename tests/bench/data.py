@@ -1,11 +1,15 @@
 """Customers and orders of a shop, the same ones for the same size: made once, kept as Parquet files."""
 
+import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from shutil import rmtree
 
 import duckdb
 
+KEPT = Path("build/bench")
+SMALL = "0.1"
 CUSTOMERS = 1_000_000
 ORDERS = 20_000_000
 FIRST_DAY = date(2023, 7, 1)
@@ -31,6 +35,23 @@ class Shop:
     @property
     def orders_file(self) -> Path:
         return self.folder / "orders.parquet"
+
+
+def scale() -> float:
+    """The size that is asked for."""
+    asked = os.environ.get("SCALE", SMALL)
+    return 1.0 if asked == "full" else float(asked)
+
+
+def ruleset_of(made: Shop, folder: Path, rules: str) -> Path:
+    """A ruleset over a shop, in a new folder."""
+    rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "shop.rules").write_text(rules)
+    sources = f'customers = "{made.customers_file.absolute()}"\norders = "{made.orders_file.absolute()}"\n'
+    profile = '[profiles.default]\nengine = "duckdb"\n[profiles.default.sources]\n'
+    (folder / "ruleset.toml").write_text(f'[ruleset]\nname = "shop"\ntimezone = "UTC"\n{profile}{sources}')
+    return folder
 
 
 def shop(scale: float, kept: Path) -> Shop:
