@@ -82,9 +82,8 @@ class _Rules:
         """A statement with one spelling for what has several, and with new names for old ones."""
         names = {was: now for (kind, was), (_, now) in renamed.items() if kind != "tag"}
         tags = {was: now for (kind, was), (_, now) in renamed.items() if kind == "tag"}
-        made = _plain(self.statements[key], self._labels, names, tags)
-        assert not isinstance(made, tuple)
-        return made  # type: ignore[no-any-return]
+        made: nodes.Statement = _plain(self.statements[key], self._labels, names, tags)
+        return made
 
 
 def _key(statement: nodes.Statement) -> Key:

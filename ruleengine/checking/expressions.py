@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from ruleengine.functions.aggregates import Aggregation
 from ruleengine.functions.rankings import RankingFunction
@@ -18,12 +18,16 @@ from ruleengine.types import Type
 # -- windows: as written, but without places; the run's date turns them into days ---------------------------
 
 
+SpanUnit = Literal["day", "week", "month", "year"]
+Period = Literal["month", "quarter", "year"]
+
+
 @dataclass(frozen=True, slots=True)
 class Last:
     """`last 90 days`: (D − 90, D]; with `previous` the same span again before that."""
 
     count: int
-    unit: Literal["day", "week", "month", "year"]
+    unit: SpanUnit
     previous: bool = False
 
 
@@ -31,7 +35,7 @@ class Last:
 class Calendar:
     """`this month` up to D, or the whole `previous` one."""
 
-    unit: Literal["month", "quarter", "year"]
+    unit: Period
     previous: bool = False
 
 
@@ -301,14 +305,19 @@ Expression = (
 )
 
 
+def is_expression(value: object) -> TypeGuard[Expression]:
+    """Expression is the union of all subclasses of Typed."""
+    return isinstance(value, Typed)
+
+
 def children(expression: Expression) -> Iterator[Expression]:
     """The expressions directly beneath one, in reading order."""
     for part in fields(expression):
         value = getattr(expression, part.name)
-        if isinstance(value, Typed):
-            yield value  # type: ignore[misc]  # Expression is the union of all subclasses of Typed
+        if is_expression(value):
+            yield value
         elif isinstance(value, tuple):
-            yield from (item for item in value if isinstance(item, Typed))  # type: ignore[misc]
+            yield from (item for item in value if is_expression(item))
 
 
 def walk(expression: Expression) -> Iterator[Expression]:

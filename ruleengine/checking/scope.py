@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TypeVar
 from zoneinfo import available_timezones
 
-from ruleengine.checking.expressions import Calendar, Last, Window
+from ruleengine.checking.expressions import Calendar, Last, Period, SpanUnit, Window
 from ruleengine.checking.ruleset import Column, Entity, Events
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Place, Problems, Word
@@ -21,12 +21,18 @@ _PREFIX = re.compile(
     r"^(?:(?:近|最近|过去)(?P<count>[1-9]\d*)(?P<unit>天|周|个?月|年)|(?P<period>本月|本季度?|本年|今年))(?P<base>.+)$"
 )
 """The same in Chinese, where it stands before: `近90天消费金额`."""
-_UNITS = {"d": "day", "w": "week", "m": "month", "y": "year"}
-_PERIODS = {"mtd": "month", "qtd": "quarter", "ytd": "year"}
+_UNITS: dict[str, SpanUnit] = {"d": "day", "w": "week", "m": "month", "y": "year"}
+_PERIODS: dict[str, Period] = {"mtd": "month", "qtd": "quarter", "ytd": "year"}
 
 
-_UNITS_IN_CHINESE = {"天": "day", "周": "week", "月": "month", "个月": "month", "年": "year"}
-_PERIODS_IN_CHINESE = {"本月": "month", "本季": "quarter", "本季度": "quarter", "本年": "year", "今年": "year"}
+_UNITS_IN_CHINESE: dict[str, SpanUnit] = {"天": "day", "周": "week", "月": "month", "个月": "month", "年": "year"}
+_PERIODS_IN_CHINESE: dict[str, Period] = {
+    "本月": "month",
+    "本季": "quarter",
+    "本季度": "quarter",
+    "本年": "year",
+    "今年": "year",
+}
 
 
 def split_window(name: str) -> tuple[str, Window] | None:
@@ -36,11 +42,11 @@ def split_window(name: str) -> tuple[str, Window] | None:
         return None
     if match["period"]:
         periods = _PERIODS | _PERIODS_IN_CHINESE
-        return match["base"], Calendar(periods[match["period"]])  # type: ignore[arg-type]
+        return match["base"], Calendar(periods[match["period"]])
     if len(match["count"]) > 4:
         return None
     units = _UNITS | _UNITS_IN_CHINESE
-    return match["base"], Last(int(match["count"]), units[match["unit"]])  # type: ignore[arg-type]
+    return match["base"], Last(int(match["count"]), units[match["unit"]])
 
 
 def near(name: str, known: Iterable[str]) -> str | None:

@@ -202,4 +202,5 @@ def _typed(value: Any, type_: Type) -> bool | int | Decimal | float | str | date
         case Kind.DOUBLE:
             return float(value)
         case _:
-            return value  # type: ignore[no-any-return]
+            other: bool | str | date = value
+            return other

@@ -224,11 +224,12 @@ class Desk:
 
     def row(self, version: Version) -> Row:
         """What the ledger knows of a version's files."""
-        return self.ledger.execute(  # type: ignore[no-any-return]
+        row: sqlite3.Row = self.ledger.execute(
             "SELECT v.has_state, v.has_values, r.value_columns, r.staged FROM versions v "
             "JOIN runs r ON r.id = v.run WHERE v.number = ?",
             (version.number,),
         ).fetchone()
+        return row
 
 
 def header_of(version: Version, fingerprint: str | None) -> RunHeader:

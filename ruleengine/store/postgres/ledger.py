@@ -51,7 +51,8 @@ class Ledger:
         return tuple(versions.version(*row) for row in self.session.rows(sql))
 
     def latest_number(self) -> int | None:
-        return self.session.row(f"SELECT max(number) FROM {self.schema}.versions")[0]  # type: ignore[no-any-return]
+        number: int | None = self.session.row(f"SELECT max(number) FROM {self.schema}.versions")[0]
+        return number
 
     # -- the line ----------------------------------------------------------------------------------------
 

@@ -19,13 +19,14 @@ def latest(
     session: Session, kind: str, names: Sequence[str], *, as_of: date | None = None, customer: Key | None = None
 ) -> list[Entry]:
     """The latest entry of each customer, of those up to a day; names of one tag or tier count as one."""
-    where, values = ["kind = %s", "name = ANY(%s)"], [kind, list(names)]
+    where = ["kind = %s", "name = ANY(%s)"]
+    values: list[object] = [kind, list(names)]
     if as_of is not None:
         where.append("as_of <= %s")
-        values.append(as_of)  # type: ignore[arg-type]
+        values.append(as_of)
     if customer is not None:
         where.append("customer = %s")
-        values.append(customer)  # type: ignore[arg-type]
+        values.append(customer)
     return _latest(session, "customer", " AND ".join(where), values)
 
 

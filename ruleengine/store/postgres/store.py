@@ -123,9 +123,11 @@ class PostgresStore:
             yield ledger
 
     def _session(self, *, again: bool = False) -> Session:
-        pid, found = getattr(self._local, "session", (None, None))
-        if found is not None and pid == os.getpid() and not again and not found.connection.closed:
-            return found  # type: ignore[no-any-return]
+        kept: tuple[int, Session] | None = getattr(self._local, "session", None)
+        if kept is not None and not again:
+            pid, found = kept
+            if pid == os.getpid() and not found.connection.closed:
+                return found
         made = session.opened(self._profile)
         self._local.session = (os.getpid(), made)
         self._opened.append(made)

@@ -27,6 +27,7 @@ from ruleengine.checking.expressions import (
     Typed,
     Window,
     children,
+    is_expression,
     walk,
 )
 from ruleengine.checking.ruleset import Metric, Ruleset
@@ -73,11 +74,11 @@ def changes(expression: Expression, is_condition: bool, within: Within) -> Itera
     for part in fields(expression):
         value = getattr(expression, part.name)
         for place, child in enumerate(value if isinstance(value, tuple) else (value,)):
-            if not isinstance(child, Typed):
+            if not is_expression(child):
                 continue
             asks = _asks(expression, part.name, is_condition)
             inside = replace(within, compared=True) if isinstance(expression, Comparison) else within
-            for change in changes(child, asks, inside):  # type: ignore[arg-type]
+            for change in changes(child, asks, inside):
                 if isinstance(expression, Not) and change.negates:
                     continue  # the same as leaving `not` out
                 if isinstance(expression, Comparison) and change.kind == "number":

@@ -13,8 +13,8 @@ from ruleengine.checking.expressions import (
     Not,
     Ranking,
     ScoreLine,
-    Typed,
     children,
+    is_expression,
 )
 from ruleengine.checking.ruleset import Ladder, Level, Rule, Ruleset
 from ruleengine.types import BOOLEAN
@@ -56,8 +56,8 @@ def _of_rule(rule: Rule) -> Iterator[Root]:
 def _expressions(statement: Rule | Level) -> Iterator[Expression]:
     for part in fields(statement):
         value = getattr(statement, part.name)
-        if isinstance(value, Typed):
-            yield value  # type: ignore[misc]  # Expression is the union of all subclasses of Typed
+        if is_expression(value):
+            yield value
 
 
 def conditions(expression: Expression, is_condition: bool) -> Iterator[Expression]:

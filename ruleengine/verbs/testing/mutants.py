@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ruleengine.checking.expressions import (
     Expression,
-    Typed,
+    is_expression,
 )
 from ruleengine.checking.ruleset import Duration, Level, Limit, Metric, Parameter, ParameterConstant, Rule, Ruleset, Tag
 from ruleengine.source import Span
@@ -266,8 +266,8 @@ def _with(statement: _Statement, name: str, expression: Expression) -> _Statemen
 def _conditions(statement: Rule | Level) -> Iterator[tuple[str, Expression]]:
     for part in fields(statement):
         value = getattr(statement, part.name)
-        if isinstance(value, Typed):
-            yield part.name, value  # type: ignore[misc]  # Expression is the union of all subclasses of Typed
+        if is_expression(value):
+            yield part.name, value
 
 
 def _with_metrics(ruleset: Ruleset, changed: dict[str, Metric], made: Iterable[Metric]) -> Ruleset:
