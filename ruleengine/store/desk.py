@@ -224,7 +224,7 @@ class Desk:
 
     def row(self, version: Version) -> Row:
         """What the ledger knows of a version's files."""
-        row: sqlite3.Row = self.ledger.execute(
+        row: Row = self.ledger.execute(
             "SELECT v.has_state, v.has_values, r.value_columns, r.staged FROM versions v "
             "JOIN runs r ON r.id = v.run WHERE v.number = ?",
             (version.number,),

@@ -267,13 +267,14 @@ def _refuse_newer(meta: Mapping[str, str]) -> None:
 
 
 def latest_number(connection: Connection) -> int | None:
-    (number,) = connection.execute("SELECT max(number) FROM versions").fetchone()
-    return number  # type: ignore[no-any-return]
+    number: int | None = connection.execute("SELECT max(number) FROM versions").fetchone()[0]
+    return number
 
 
 def pointer(connection: Connection) -> Row | None:
     """version, serial, floor; None before the first version."""
-    return connection.execute("SELECT version, serial, floor FROM pointer").fetchone()  # type: ignore[no-any-return]
+    row: Row | None = connection.execute("SELECT version, serial, floor FROM pointer").fetchone()
+    return row
 
 
 def current_number(connection: Connection) -> int:
