@@ -3,7 +3,7 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from glob import escape, glob
 from pathlib import Path
@@ -20,6 +20,8 @@ from ruleengine.source import Source, Span
 MANIFEST = "ruleset.toml"
 RULE_FILES = "*.rules"
 DEFAULT_PROFILE = "default"
+MAX_BYTES = 1_000_000
+"""Of a ruleset.toml: nobody writes a larger one."""
 LANGUAGE = 1
 """The number of the rule language that this release reads; it also reads all lower ones."""
 FORMAT = 1
@@ -80,10 +82,19 @@ class Profile:
         binding = self.binding(source)
         assert binding.file is not None, f"{source} is not bound to files"
         anchor = "" if Path(binding.file).is_absolute() else f"{escape(str(self.directory))}/"
-        found = sorted(path for name in glob(anchor + binding.file, recursive=True) if (path := Path(name)).is_file())
-        if not found:
+        found = sorted(map(Path, glob(anchor + binding.file, recursive=True)))
+        for path in found:
+            if not path.is_file() and (not path.is_dir() or len(found) == 1):  # a pipe or a device may never end
+                reason = "it is no file."
+                if path.is_dir():
+                    reason = f"it is a folder. Name the files in it: {binding.file}/*{path.suffix}"
+                elif not path.exists():
+                    reason = "it is a link that leads nowhere."
+                raise ProblemError(codes.source_unreadable(binding.span, source=source, file=path.name, reason=reason))
+        files = tuple(path for path in found if path.is_file())
+        if not files:
             raise ProblemError(codes.source_file_missing(binding.span, source=source, file=binding.file))
-        return tuple(found)
+        return files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +126,11 @@ class Manifest:
         return profile
 
     def rule_files(self) -> tuple[Path, ...]:
-        """Every rule file of the ruleset's folder (not of folders in it), in order of their names."""
-        return tuple(sorted(path for path in self.directory.glob(RULE_FILES) if path.is_file()))
+        """Every rule file of the ruleset's folder (not of folders in it), in order of their names.
+
+        A link that leads nowhere is one as well: whoever reads it says so.
+        """
+        return tuple(sorted(path for path in self.directory.glob(RULE_FILES) if not path.is_dir()))
 
 
 def load(path: Path) -> Manifest:
@@ -129,27 +143,38 @@ def load(path: Path) -> Manifest:
     if not file.is_file():
         raise ProblemError(codes.manifest_missing(None, path=str(directory)))
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ProblemError(codes.manifest_not_utf8(None, path=str(file))) from None
     except OSError as error:
         raise ProblemError(codes.file_unreadable(None, path=str(file), reason=error.strerror or str(error))) from None
+    if len(data) > MAX_BYTES:
+        raise ProblemError(codes.file_unreadable(None, path=str(file), reason=f"It has over {MAX_BYTES:_} bytes"))
     return parse(directory, Source(str(file), _without_secrets(text)), text)
+
+
+def document(source: Source, text: str, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
+    """The tables of a TOML text; ProblemError, placed in `source`, where it is none."""
+    try:
+        return tomllib.loads(text, parse_float=parse_float)
+    except tomllib.TOMLDecodeError as error:
+        raise ProblemError(_syntax_problem(source, error)) from None
+    except RecursionError:
+        raise ProblemError(codes.manifest_syntax(_line_span(source, 1), reason="too deeply nested")) from None
+    except ValueError:  # of int(), which minds the time it takes
+        raise ProblemError(codes.manifest_syntax(_line_span(source, 1), reason="a number is too long")) from None
 
 
 def parse(directory: Path, source: Source, text: str) -> Manifest:
     """Read a manifest's text; places are shown in `source`, which holds the text without secrets."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ProblemError(syntax_problem(source, error)) from None
-    except RecursionError:
-        raise ProblemError(codes.manifest_syntax(_line_span(source, 1), reason="too deeply nested")) from None
+    tables = document(source, text)
     places = Places(source, text)
     try:
-        table = _ManifestTable.model_validate(document)
+        table = _ManifestTable.model_validate(tables)
     except ValidationError as errors:
-        problems = Problems(_problem(places, document, error) for error in errors.errors(include_url=False))
+        problems = Problems(_problem(places, error) for error in errors.errors(include_url=False))
         raise ProblemError(*problems) from None
     return Manifest(
         directory=directory,
@@ -370,7 +395,7 @@ _WRONG_TYPE = {
 }
 
 
-def _problem(places: "Places", document: object, error: ErrorDetails) -> Problem:
+def _problem(places: "Places", error: ErrorDetails) -> Problem:
     path = tuple(str(part) for part in error["loc"] if part != "folder")  # which is not written
     key = path[-1] if path else MANIFEST
     kind = error["type"]
@@ -427,7 +452,7 @@ _SYNTAX = {
 """How tomllib begins what it says, and what a person would say."""
 
 
-def syntax_problem(source: Source, error: tomllib.TOMLDecodeError) -> Problem:
+def _syntax_problem(source: Source, error: tomllib.TOMLDecodeError) -> Problem:
     message = str(error)
     found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
     reason = found[1] if found else message

@@ -142,6 +142,8 @@ class Binder(ABC):
                     found.add(codes.value_unreadable(span, **facts, declared=declared, value=value[:60]))
                 case "not-finite":
                     found.add(codes.value_not_finite(span, **facts))
+                case "out-of-calendar":
+                    found.add(codes.value_out_of_calendar(span, **facts, value=value[:60]))
                 case "out-of-range":
                     found.add(codes.value_out_of_range(span, **facts, declared=declared, value=value[:60]))
 

@@ -10,13 +10,14 @@ from ruleengine.sql.scans import Clock
 from ruleengine.types import ColumnType
 
 Role = Literal["key", "time", "plain"]
-Fault = Literal["unreadable", "not-finite", "out-of-range", "rounded"]
+Fault = Literal["unreadable", "not-finite", "out-of-range", "out-of-calendar", "rounded"]
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 _WIDE_INTEGERS = {"HUGEINT", "UBIGINT", "UHUGEINT"}
+_FIRST_INSTANT = "TIMESTAMPTZ '0001-01-02 00:00:00+00'"
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _TIME = r"[ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
-_OFFSET = r" ?(Z|z|[+-]\d{2}(:?\d{2})?)"
+_OFFSET = r" ?(Z|z|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
 
 
 def quote(name: str) -> str:
@@ -54,6 +55,8 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zones
     """A column of a Parquet file, whose type is `found`; None where that type does not fit the declared one."""
     column = quote(name)
     base = found.split("(")[0]
+    if found.endswith("]"):  # lists of such values
+        return None
     match declared.name:
         case "text":
             if base in ("VARCHAR", "ENUM", "UUID"):
@@ -78,7 +81,9 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zones
                 precision, scale = (int(part) for part in found[8:-1].split(","))
                 if scale <= declared.scale and precision - scale <= declared.precision - declared.scale:
                     return Conversion(f"CAST({column} AS {target})")
-                return Conversion(sql, faults=(too_large, ("rounded", f"{sql} <> {column}")))
+                # Both sides have to fit one type: with the larger scale, a large number would not.
+                rounded = f"{sql} IS NOT NULL AND TRY_CAST({sql} AS {found}) IS DISTINCT FROM {column}"
+                return Conversion(sql, faults=(too_large, ("rounded", rounded)))
             if base in ("DOUBLE", "FLOAT"):
                 finite = f"isfinite({column})"
                 return Conversion(
@@ -101,20 +106,34 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zones
 
 def convert_time(column: str, found: str, role: Role, zones: Zones) -> Conversion:
     """A column of dates or timestamps, of any engine; `found` is DATE, TIMESTAMP, TIMESTAMP WITH TIME ZONE …"""
-    finite: tuple[tuple[Fault, str], ...] = (("not-finite", f"{column} IS NOT NULL AND NOT isfinite({column})"),)
-    if found == "DATE":
-        return Conversion(f"CAST({column} AS {'TIMESTAMP' if role == 'time' else 'DATE'})", faults=finite)
-    if found == "TIMESTAMP WITH TIME ZONE":
-        return _of_instant(column, role, zones, finite)
-    # Fractions are cut; a cast would round them.
-    naive = f"make_timestamp(epoch_ns({column}) // 1000)" if found == "TIMESTAMP_NS" else f"CAST({column} AS TIMESTAMP)"
-    return _of_naive(naive, role, zones, finite)
+    finite: tuple[Fault, str] = ("not-finite", f"{column} IS NOT NULL AND NOT isfinite({column})")
+    if found == "TIMESTAMP_NS":  # which ends in 2262
+        # Fractions are cut; a cast would round them.
+        return _of_naive(f"make_timestamp(epoch_ns({column}) // 1000)", role, zones, (finite,))
+    kind = found if found in ("DATE", "TIMESTAMP WITH TIME ZONE") else "TIMESTAMP"
+    first, end = (f"{kind} '{day}{' 00:00:00+00' * kind.endswith('ZONE')}'" for day in ("0001-01-01", "10000-01-01"))
+    beyond: tuple[Fault, str] = ("out-of-calendar", f"isfinite({column}) AND ({column} < {first} OR {column} >= {end})")
+    faults = (finite, beyond)
+    if kind == "DATE":
+        return Conversion(f"CAST({column} AS {'TIMESTAMP' if role == 'time' else 'DATE'})", faults=faults)
+    if kind == "TIMESTAMP":
+        return _of_naive(f"CAST({column} AS TIMESTAMP)", role, zones, faults)
+    return _of_instant(column, role, zones, faults)
 
 
 def _of_instant(instant: str, role: Role, zones: Zones, faults: tuple[tuple[Fault, str], ...]) -> Conversion:
     if role == "time":
-        return Conversion(instant, "instant", faults)
-    return Conversion(f"CAST(timezone({literal(zones.home)}, {instant}) AS DATE)", faults=faults)
+        # Some zones are still in the year before.
+        too_early: tuple[Fault, str] = ("out-of-calendar", f"{instant} < {_FIRST_INSTANT}")
+        return Conversion(instant, "instant", (*faults, too_early))
+    home = literal(zones.home)
+    # A last moment in UTC may be of the year after it elsewhere, where the calendar has ended.
+    day = (
+        f"CASE WHEN {instant} < timezone({home}, TIMESTAMP '0001-01-01 00:00:00') THEN DATE '0001-01-01' "
+        f"WHEN {instant} >= timezone({home}, TIMESTAMP '10000-01-01 00:00:00') THEN DATE '9999-12-31' "
+        f"ELSE CAST(timezone({home}, {instant}) AS DATE) END"
+    )
+    return Conversion(day, faults=faults)
 
 
 def _of_naive(naive: str, role: Role, zones: Zones, faults: tuple[tuple[Fault, str], ...]) -> Conversion:
@@ -170,7 +189,8 @@ def convert_text(name: str, declared: ColumnType, role: Role, zones: Zones, offs
 
             def real(sql: str) -> tuple[tuple[Fault, str], ...]:
                 """30 February is as unreadable as any other text."""
-                readable = f"regexp_full_match({text}, {literal(pattern)}) AND ({sql}) IS NOT NULL"
+                written = f"regexp_full_match({text}, {literal(pattern)}) AND NOT starts_with({text}, '0000')"
+                readable = f"{written} AND ({sql}) IS NOT NULL"
                 return (("unreadable", f"{column} IS NOT NULL AND NOT ({readable})"),)
 
             if not offsets:

@@ -11,6 +11,7 @@ from ruleengine.diagnostics.problem import ProblemError, Problems
 from ruleengine.engines import csv_files
 from ruleengine.engines.binding import Binder, Converted, Declared, Matched, type_problem
 from ruleengine.engines.columns import Zones, convert_text, convert_typed, has_offsets, literal, quote
+from ruleengine.engines.csv_files import UnreadableError
 from ruleengine.engines.engine import Rows
 from ruleengine.engines.uniqueness import is_unique
 from ruleengine.schema import Binding, Profile
@@ -46,13 +47,14 @@ class FileBinder(Binder):
             if is_csv:
                 self._bind_csv(name, binding, files, wanted, zones, found)
             else:
+                self._check_parts(files, wanted)
                 self._bind_parquet(name, binding, files, wanted, types, zones, found)
         except duckdb.Error as error:
             if isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException):
                 raise
             reason = reason_of(error)
             found.add(codes.source_unreadable(binding.span, source=binding.source, file=shown, reason=reason))
-        except (csv_files.UnreadableError, OSError) as error:
+        except (UnreadableError, OSError) as error:
             reason = f"{error}."
             found.add(codes.source_unreadable(binding.span, source=binding.source, file=shown, reason=reason))
 
@@ -75,6 +77,42 @@ class FileBinder(Binder):
 
     def _types(self, files: Sequence[Path]) -> dict[str, str]:
         return {str(row[0]): str(row[1]) for row in self.rows(f"DESCRIBE SELECT * FROM {parquet(files)}")}
+
+    def _check_parts(self, files: Sequence[Path], wanted: Matched) -> None:
+        """Raise UnreadableError where a file has a wanted column not once, or its times lie otherwise than before.
+
+        DuckDB would make missing values, take the first of two, and read local times as UTC.
+        """
+        physicals = {physical for _, _, physical in wanted}
+        clocks: dict[str, bool] = {}
+        for file in files:
+            names = self._names(file)
+            csv_files.check_names(file, names, physicals)
+            types = self._types([file]) if len(files) > 1 else {}
+            for name in physicals & types.keys():
+                if types[name] == "DATE" or types[name].startswith("TIMESTAMP"):
+                    zoned = types[name].endswith("WITH TIME ZONE")
+                    if clocks.setdefault(name, zoned) is not zoned:
+                        raise UnreadableError(
+                            f"the times of `{name}` have a zone in some files, but not in others such as {file.name}"
+                            if not zoned
+                            else f"the times of `{name}` have a zone in {file.name}, but not in other files"
+                        )
+
+    def _names(self, file: Path) -> list[str]:
+        """The columns of a Parquet file as they are named in it, without those that lie in others."""
+        fields = iter(self.rows(f"SELECT name, num_children FROM parquet_schema({literal(str(file.absolute()))})"))
+
+        def below(count: int) -> list[str]:
+            names = []
+            for _ in range(count):
+                name, children = next(fields)
+                names.append(str(name))
+                below(children or 0)
+            return names
+
+        _, columns = next(fields)
+        return below(columns)
 
     def _bind_parquet(
         self,
@@ -168,6 +206,8 @@ _PLAIN = {
 
 
 def _plain_type(found: str) -> str:
+    if found.endswith("]"):
+        return "a list"
     if found.startswith("TIMESTAMP"):
         return "a timestamp"
     if found.startswith("DECIMAL"):
@@ -177,6 +217,8 @@ def _plain_type(found: str) -> str:
 
 def _fitting(found: str) -> str | None:
     """The declaration that would fit what the data has."""
+    if found.endswith("]"):
+        return None
     if found in ("DOUBLE", "FLOAT") or found.startswith("DECIMAL"):
         return "decimal"
     if found.startswith("TIMESTAMP"):

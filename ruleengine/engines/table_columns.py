@@ -13,6 +13,8 @@ _HALF = 2**60
 def convert(name: str, found: str, declared: ColumnType, role: Role, zones: Zones) -> Conversion | None:
     """A column whose type Postgres calls `found` (or `enum`); None where that does not fit the declared one."""
     column, base = quote(name), found.split("(")[0]
+    if found.endswith("[]"):  # of such values
+        return None
     match declared.name:
         case "text":
             if base in _TEXTS | _INTEGERS | {"enum"}:
@@ -90,6 +92,8 @@ def _is_finite(column: str) -> str:
 
 def plain_type(found: str) -> str:
     """What a person would call the type."""
+    if found.endswith("[]"):
+        return "a list"
     base = found.split("(")[0]
     if base in _INTEGERS:
         return "a whole number"
@@ -102,6 +106,8 @@ def plain_type(found: str) -> str:
 
 def fitting(found: str) -> str | None:
     """The declaration that would fit what the data has."""
+    if found.endswith("[]"):
+        return None
     base = found.split("(")[0]
     if base in _FLOATS | {"numeric"}:
         return "decimal"

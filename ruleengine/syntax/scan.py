@@ -69,6 +69,8 @@ def read_source(path: Path, shown: str | None = None) -> Source | Problem:
     """The text of a rule file, under its path or the name to show; a problem where it cannot be read as UTF-8."""
     name = shown or str(path)
     try:
+        if not path.is_file() and path.exists() and not path.is_dir():  # a pipe or a device may never end
+            return codes.file_unreadable(None, path=name, reason="It is no file")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:

@@ -147,21 +147,24 @@ def test_every_problem_of_all_sources_at_once(shop: postgres.Admin) -> None:
 
 def test_columns_of_other_types(shop: postgres.Admin) -> None:
     shop.execute(
-        "CREATE TABLE customers (id bigint, a integer[], b text, c numeric, d boolean, e real, f timestamptz, g jsonb)"
+        "CREATE TABLE customers (id bigint, a integer[], b text, c numeric, d boolean, e real, f timestamptz, g jsonb, "
+        "h numeric(9, 2)[], i varchar(9)[], j timestamp[])"
     )
+    columns = "a text, b integer, c integer, d decimal, e integer, f text, g text, h decimal, i text, j timestamp"
 
-    found = problems(reads("a text, b integer, c integer, d decimal, e integer, f text, g text", "a"))
+    found = problems(reads(columns, "a"))
 
-    assert [problem.facts["column"] for problem in found] == list("abcdefg")
+    assert [problem.facts["column"] for problem in found] == list("abcdefghij")
     assert {problem.code for problem in found} == {codes.column_type}
     assert [problem.facts["found"] for problem in found] == [
-        "integer[]",
+        "a list",
         "text",
         "numeric",
         "true/false",
         "a floating-point number",
         "a timestamp",
         "jsonb",
+        *["a list"] * 3,
     ]
 
 
@@ -198,6 +201,10 @@ def test_types_that_fit(shop: postgres.Admin) -> None:
         ("date", "infinity", "date", codes.value_not_finite),
         ("timestamp", "-infinity", "date", codes.value_not_finite),
         ("timestamptz", "infinity", "timestamp", codes.value_not_finite),
+        ("date", "0001-12-31 BC", "date", codes.value_out_of_calendar),
+        ("date", "5874897-12-31", "date", codes.value_out_of_calendar),
+        ("timestamp", "10000-01-01", "timestamp", codes.value_out_of_calendar),
+        ("timestamptz", "0001-12-31 23:59:59+00 BC", "date", codes.value_out_of_calendar),
     ],
 )
 def test_values_that_do_not_fit(shop: postgres.Admin, type: str, value: str, declared: str, code: Any) -> None:
@@ -207,6 +214,15 @@ def test_values_that_do_not_fit(shop: postgres.Admin, type: str, value: str, dec
 
     assert (found.code, found.facts["count"]) == (code, 1)
     assert "row" not in render_text([found])
+
+
+def test_an_event_before_the_calendar_begins(shop: postgres.Admin) -> None:
+    shop.execute("CREATE TABLE orders AS SELECT 1 AS id, timestamptz '0001-01-01 00:00+00' AS day")
+    rules = "events orders from orders for id at day\nentity c from distinct orders key id integer\n"
+
+    (found,) = problems(rules + 'tag "A" when days since first(orders) > 0\n', 'orders = {table = "orders"}')
+
+    assert found.code is codes.value_out_of_calendar
 
 
 def test_values_that_are_rounded(shop: postgres.Admin) -> None:

@@ -1,6 +1,5 @@
 """A fixture suite as it lies in its folder: `suite.toml`, a data file for each source, and `expected.csv`."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -108,10 +107,7 @@ def _document(file: Path) -> tuple[Source, dict[str, Any]]:
     source = read_source(file)
     if isinstance(source, Problem):
         raise ProblemError(source)
-    try:
-        return source, tomllib.loads(source.text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        raise ProblemError(schema.syntax_problem(source, error)) from None
+    return source, schema.document(source, source.text, parse_float=Decimal)
 
 
 def _days(value: object) -> tuple[date, ...] | None:
@@ -195,15 +191,15 @@ def _columns_of(events: Events) -> Iterator[str]:
 
 def _header(file: Path) -> Source:
     """The first line of a CSV file, to show what is wrong with it."""
-    if file.suffix != ".csv":
+    if file.suffix != ".csv" or not file.is_file():
         return Source(str(file), "")
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
-        return Source(str(file), text.readline().rstrip("\r\n"))
+        return Source(str(file), text.readline(csv_files.LONGEST_ROW).rstrip("\r\n"))
 
 
 def _check_columns(file: Path, header: Source, source: str, ruleset: Ruleset, found: Problems) -> None:
     """A column that the rules do not declare may be another one misspelt."""
-    if file.suffix != ".csv":
+    if file.suffix != ".csv" or not file.is_file():
         return
     try:
         names = csv_files.header(file)
