@@ -13,7 +13,8 @@ from ruleengine.diagnostics import codes
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
-from ruleengine.store import archive, documents, ledger, lock, manual, previewing, recalling, state, versions
+from ruleengine.store import archive, documents, ledger, lock, manual, previewing, proving, recalling, state, versions
+from ruleengine.store.auditing import Audit
 from ruleengine.store.comparing import clear, name_tables
 from ruleengine.store.desk import Desk
 from ruleengine.store.duck import connect
@@ -331,6 +332,13 @@ class EmbeddedStore:
                 except (duckdb.IOException, OSError) as error:
                     last = error
         raise unusable(last)
+
+    def audit(self) -> Audit:
+        identity = self.identity()
+        with self._ledger.reading() as connection:
+            if connection is None or identity is None:
+                raise no_version()
+            return proving.prove(connect(), connection, self._folder, identity)
 
     # -- keys --------------------------------------------------------------------------------------------
 

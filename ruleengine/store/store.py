@@ -15,6 +15,7 @@ import duckdb
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
+from ruleengine.store.auditing import Audit
 from ruleengine.store.previewing import Asked
 from ruleengine.store.records import (
     Answer,
@@ -141,6 +142,11 @@ class Store(Protocol):
 
         `remembered` has who has anything to remember; a BOOLEAN there is TRUE or NULL. Its `customer` is BIGINT for
         integer keys, otherwise VARCHAR."""
+        ...
+
+    def audit(self) -> Audit:
+        """Recompute the chain of versions from every row that is kept; what is wrong is in the answer. Raises where the
+        store as such cannot be read."""
         ...
 
     def keys(self) -> tuple[ApiKey, ...]:

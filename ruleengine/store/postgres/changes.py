@@ -32,7 +32,7 @@ def write(session: Session, run: str, number: int, changes: str) -> tuple[int, s
     session.run(
         f"INSERT INTO {session.schema}.changes (run, position, {COLUMNS}, leaf) "
         f"SELECT {literal(run)}, row_number() OVER (ORDER BY c.customer, c.kind, c.name) - 1, "
-        f"c.customer, kind, name, old, new, since, rule_hash, evidence, {_leaf(number)} "
+        f"c.customer, kind, name, old, new, since, rule_hash, evidence, {leaf_sql(literal(str(number)))} "
         f"FROM store_written c JOIN {session.schema}.salts s ON s.customer = c.customer"
     )
     return root(session, run)
@@ -41,7 +41,7 @@ def write(session: Session, run: str, number: int, changes: str) -> tuple[int, s
 def seal_again(session: Session, run: str, number: int) -> tuple[int, str]:
     """Make the leaves of a run for another number."""
     session.run(
-        f"UPDATE {session.schema}.changes c SET leaf = {_leaf(number)} FROM {session.schema}.salts s "
+        f"UPDATE {session.schema}.changes c SET leaf = {leaf_sql(literal(str(number)))} FROM {session.schema}.salts s "
         f"WHERE c.run = {literal(run)} AND s.customer = c.customer"
     )
     return root(session, run)
@@ -59,9 +59,9 @@ def root(session: Session, run: str) -> tuple[int, str]:
     return count, leaves.root(count, [node for (node,) in nodes])
 
 
-def _leaf(number: int) -> str:
-    """Over `c` (a change) and `s` (its customer's salt)."""
-    fields = ["'4:leaf'", "'32:' || encode(s.salt, 'hex')", literal(f"{len(str(number))}:{number}")]
+def leaf_sql(version: str) -> str:
+    """Over `c` (a change) and `s` (its customer's salt), for a version's number as text."""
+    fields = ["'4:leaf'", "'32:' || encode(s.salt, 'hex')", f"octet_length({version}) || ':' || {version}"]
     for name in leaves.ROW_FIELDS:
         text = f"c.{name}::text"
         fields.append(f"coalesce(octet_length({text}) || ':' || {text}, '-:')")

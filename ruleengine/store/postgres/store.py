@@ -20,10 +20,11 @@ from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
 from ruleengine.store import archive, previewing
+from ruleengine.store.auditing import Audit
 from ruleengine.store.duck import connect
 from ruleengine.store.keys import dumped, loaded
 from ruleengine.store.manual import setting
-from ruleengine.store.postgres import holdings, manual, preview, recalling, session, transfer
+from ruleengine.store.postgres import holdings, manual, preview, proving, recalling, session, transfer
 from ruleengine.store.postgres.documents import rendered
 from ruleengine.store.postgres.holdings import State
 from ruleengine.store.postgres.ledger import Ledger
@@ -419,6 +420,11 @@ class PostgresStore:
                 ledger.session, "SELECT * FROM remembered_names", connection, "remembered_names", known, self._folder
             )
             return previous
+
+    def audit(self) -> Audit:
+        with self._asked() as ledger:
+            assert self._identity is not None
+            return proving.prove(ledger, self._identity)
 
     # -- keys --------------------------------------------------------------------------------------------
 

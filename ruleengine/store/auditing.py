@@ -1,0 +1,221 @@
+"""Whether a store still holds what was published: the chain of versions, checked from its very bytes.
+
+A store reads its rows and hashes them (`Kept`). What they have to come to is decided here, for stores of every kind.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Problem
+from ruleengine.store import leaves
+from ruleengine.store.records import Identity, Key, RunState
+
+SHOWN = 3
+"""So many rows of a version are told one by one."""
+
+
+class Finding(NamedTuple):
+    """Something that is not as it was published."""
+
+    version: int | None
+    """That it concerns; None: none alone, but the store as a whole."""
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What an audit of a whole store came to."""
+
+    changes: int
+    """Rows that were hashed; those of forgotten customers, of which only the leaf is left, included."""
+    hashes: Mapping[int, str]
+    """The hash of each version, by number."""
+    findings: tuple[Finding, ...]
+    """By version, what concerns no version last; none, if all is well."""
+
+    @property
+    def first_bad(self) -> int | None:
+        return next((finding.version for finding in self.findings if finding.version is not None), None)
+
+
+class Entry(NamedTuple):
+    """A version as it is kept."""
+
+    number: int
+    run: str
+    base: int | None
+    detached: bool
+    as_of: str
+    header: str
+    previous_hash: str | None
+    root: str
+    hash: str
+
+
+class Edited(NamedTuple):
+    """A row that is not what its leaf says."""
+
+    customer: Key | None
+    kind: str | None
+    name: str | None
+
+
+@dataclass(slots=True)
+class Leaves:
+    """What the rows of a version come to."""
+
+    rows: int = 0
+    nodes: list[str] = field(default_factory=list)
+    """The hashes of the nodes just above the leaves, in order."""
+    edited: list[Edited] = field(default_factory=list)
+    blank: list[int] = field(default_factory=list)
+    """The places of rows of which nothing is left but the leaf, counted from 0."""
+    unreadable: str | None = None
+    """Why they cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a store keeps of its versions."""
+
+    identity: Identity
+    entries: Sequence[Entry]
+    """By number."""
+    leaves: Mapping[int, Leaves]
+    runs: Mapping[str, Mapping[str, Any]]
+    """By id: the rows of the ledger."""
+    current: int | None
+
+
+def audit(kept: Kept, derived: Iterator[Finding]) -> Audit:
+    """The chain, and what a store found of all that follows from it."""
+    findings = sorted([*_chain(kept), *derived], key=lambda each: (each.version is None, each.version or 0))
+    return Audit(
+        changes=sum(each.rows for each in kept.leaves.values()),
+        hashes={entry.number: entry.hash for entry in kept.entries},
+        findings=tuple(findings),
+    )
+
+
+def _chain(kept: Kept) -> Iterator[Finding]:
+    erased = _erased(kept.entries)
+    before: Entry | None = None
+    for entry in kept.entries:
+        for missing in range(1 + (before.number if before else 0), entry.number):
+            yield Finding(missing, codes.audit_version_missing(None, version=missing))
+        if _is_whole(entry):
+            header = json.loads(entry.header)
+            yield from _copies(kept, entry, header)
+            yield from _rows(entry, header["leaves"], kept.leaves[entry.number], erased.get(entry.number, {}))
+        else:
+            yield Finding(entry.number, codes.audit_entry_changed(None, version=entry.number))
+        if before and before.number == entry.number - 1 and entry.previous_hash != before.hash and _is_whole(entry):
+            yield Finding(before.number, codes.audit_version_rewritten(None, version=before.number, next=entry.number))
+        before = entry
+    yield from _ends(kept)
+
+
+def _is_whole(entry: Entry) -> bool:
+    return leaves.version(entry.previous_hash, entry.root, entry.header) == entry.hash
+
+
+# -- what stands beside the chain, and says the same ---------------------------------------------------------
+
+
+def _copies(kept: Kept, entry: Entry, header: Mapping[str, Any]) -> Iterator[Finding]:
+    said: dict[str, tuple[object, object]] = {
+        f"versions.{name}": (getattr(entry, name), header[name])
+        for name in ("number", "run", "base", "detached", "as_of")
+    }
+    said["meta"] = (asdict(kept.identity), header["identity"])
+    run = kept.runs.get(entry.run)
+    if run is None:
+        yield _differs(entry, "runs.id")
+    else:
+        said["runs.state"] = (run["state"], RunState.PUBLISHED)
+        said["runs.version"] = (run["version"], entry.number)
+        said["runs.kind"] = (run["kind"], header["kind"])
+        said["runs.base"] = (run["base"], header["base"])
+        said["runs.detached"] = (bool(run["detached"]), header["detached"])
+        said |= {f"runs.{name}": (_read(run[name]), header[name]) for name in ("counts", "movement", "report")}
+        computed = _read(run["header"])
+        said["runs.header"] = (computed, {name: header.get(name) for name in computed or {}})
+        staged = _read(run["staged"]) or {}
+        said["runs.staged"] = (
+            [staged.get(name) for name in ("number", "leaves", "root")],
+            [entry.number, header["leaves"], entry.root],
+        )
+    for what, (found, published) in said.items():
+        if json.dumps(found, sort_keys=True) != json.dumps(published, sort_keys=True):
+            yield _differs(entry, what)
+
+
+def _differs(entry: Entry, column: str) -> Finding:
+    return Finding(entry.number, codes.audit_copy_differs(None, version=entry.number, column=column))
+
+
+def _read(text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return "not JSON"
+
+
+def _ends(kept: Kept) -> Iterator[Finding]:
+    """Whether the last version is the last one that was published, and the current one the right one."""
+    last = kept.entries[-1].number if kept.entries else 0
+    for run in kept.runs.values():
+        if run["version"] is not None and run["version"] > last:
+            yield Finding(run["version"], codes.audit_version_missing(None, version=run["version"]))
+    line = [entry.number for entry in kept.entries if not entry.detached]
+    if kept.current != (line[-1] if line else None):
+        yield Finding(
+            line[-1] if line else None,
+            codes.audit_pointer(None, found=kept.current or 0, version=line[-1] if line else 0),
+        )
+
+
+# -- rows ----------------------------------------------------------------------------------------------------
+
+
+def _erased(entries: Sequence[Entry]) -> Mapping[int, Mapping[int, int]]:
+    """By version, the places of the leaves whose rows an erasure took away, and the version that says so."""
+    found: dict[int, dict[int, int]] = {}
+    for entry in entries:
+        report = _read(entry.header).get("report") if _is_whole(entry) else None
+        for version, first, count in (report or {}).get("forgotten", {}).get("leaves", ()):
+            found.setdefault(version, {}).update(dict.fromkeys(range(first, first + count), entry.number))
+    return found
+
+
+def _rows(entry: Entry, published: int, found: Leaves, erased: Mapping[int, int]) -> Iterator[Finding]:
+    if found.unreadable is not None:
+        yield Finding(
+            entry.number, codes.audit_rows_unreadable(None, version=entry.number, reason=found.unreadable.rstrip("."))
+        )
+        return
+    for customer, kind, name in islice(found.edited, SHOWN):
+        problem = codes.audit_row_edited(
+            None, version=entry.number, customer=_told(customer), what=f"{kind} {name}", more=_more(found.edited)
+        )
+        yield Finding(entry.number, problem)
+    unlisted = [place for place in found.blank if place not in erased]
+    if unlisted:
+        yield Finding(entry.number, codes.audit_row_blanked(None, version=entry.number, rows=len(unlisted)))
+    for by in sorted({by for place, by in erased.items() if place not in set(found.blank)}):
+        yield Finding(entry.number, codes.audit_erasure_unfinished(None, version=entry.number, by=by))
+    if leaves.root(found.rows, found.nodes) != entry.root or found.rows != published:
+        problem = codes.audit_rows_changed(None, version=entry.number, found=found.rows, published=published)
+        yield Finding(entry.number, problem)
+
+
+def _told(customer: Key | None) -> str:
+    return "—" if customer is None else str(customer)
+
+
+def _more(rows: Sequence[object]) -> int | None:
+    return len(rows) - SHOWN if len(rows) > SHOWN else None
