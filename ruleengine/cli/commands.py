@@ -5,6 +5,7 @@ import click
 from ruleengine import __version__
 from ruleengine.cli import authoring, operating, reading
 from ruleengine.cli.api_keys import key
+from ruleengine.cli.auditing import audit
 from ruleengine.cli.database import db
 from ruleengine.cli.program import Program
 
@@ -39,6 +40,7 @@ for command in (
     reading.explain,
     reading.diff,
     reading.export,
+    audit,
     key,
     db,
 ):

@@ -1,6 +1,5 @@
 """The rows of a folder, hashed again: what `auditing` compares with the chain."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,12 +11,13 @@ from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
 from ruleengine.store.leaves import FAN_OUT, ROW_FIELDS, leaf_sql
 from ruleengine.store.records import Identity
+from ruleengine.store.sqlite import Connection
 
 BATCH_ROWS = 1_000_000
 BATCH_FILES = 500
 
 
-def prove(duck: duckdb.DuckDBPyConnection, connection: sqlite3.Connection, folder: Folder, identity: Identity) -> Audit:
+def prove(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder, identity: Identity) -> Audit:
     """Audit one state of the ledger, and the files that it speaks of."""
     entries = [
         Entry(number, run, base, bool(detached), as_of, header, previous_hash, root, hash_)
@@ -30,7 +30,7 @@ def prove(duck: duckdb.DuckDBPyConnection, connection: sqlite3.Connection, folde
         identity=identity,
         entries=entries,
         leaves=_leaves(duck, connection, folder, entries, "BIGINT" if identity.has_integer_keys else "VARCHAR"),
-        runs={row["id"]: row for row in connection.execute("SELECT * FROM runs")},
+        runs={row["id"]: dict(row) for row in connection.execute("SELECT * FROM runs")},
         current=pointer["version"] if pointer else None,
     )
     return audit(kept, iter(()))
@@ -38,7 +38,7 @@ def prove(duck: duckdb.DuckDBPyConnection, connection: sqlite3.Connection, folde
 
 def _leaves(
     duck: duckdb.DuckDBPyConnection,
-    connection: sqlite3.Connection,
+    connection: Connection,
     folder: Folder,
     entries: Sequence[Entry],
     key_type: str,
@@ -63,7 +63,7 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _batches(connection: sqlite3.Connection, folder: Folder) -> Iterator[dict[int, Path]]:
+def _batches(connection: Connection, folder: Folder) -> Iterator[dict[int, Path]]:
     """The files of changes by version, so many at a time that what is hashed at once has a bound."""
     batch: dict[int, Path] = {}
     rows = 0
@@ -77,7 +77,7 @@ def _batches(connection: sqlite3.Connection, folder: Folder) -> Iterator[dict[in
         yield batch
 
 
-def _make_salts(duck: duckdb.DuckDBPyConnection, connection: sqlite3.Connection, folder: Folder, key_type: str) -> None:
+def _make_salts(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder, key_type: str) -> None:
     """Make `audit_salts`. A file of them that cannot be read is missed by the rows of its customers."""
     duck.execute(f"CREATE OR REPLACE TEMP TABLE audit_salts (customer {key_type}, salt BLOB)")
     for (piece,) in connection.execute("SELECT path FROM salt_pieces ORDER BY path").fetchall():
@@ -94,7 +94,7 @@ def _hash(duck: duckdb.DuckDBPyConnection, files: dict[int, Path], found: dict[i
         f"(SELECT f.*, version FROM read_parquet([{listed}], filename = true, file_row_number = true) f "
         f"JOIN (VALUES {numbers}) AS files (filename, version) USING (filename))"
     )
-    for number, place, leaf_count, node in duck.execute(
+    for number, _, leaf_count, node in duck.execute(
         f"SELECT version, file_row_number // {FAN_OUT} AS place, count(*), "
         f"sha256('4:node' || (64 * count(*)) || ':' || string_agg(lower(hex(leaf)), '' ORDER BY file_row_number)) "
         f"FROM {rows} GROUP BY version, place ORDER BY version, place"

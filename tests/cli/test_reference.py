@@ -28,6 +28,7 @@ SHOWN = {
     "diff": ["diff", "SHOP", "1", "2"],
     "changes": ["diff", "SHOP", "PLANNED"],
     "export": ["export", "SHOP", "-o", "answers.csv"],
+    "verify": ["audit", "verify", "SHOP"],
     "doctor": ["doctor", "SHOP"],
 }
 
