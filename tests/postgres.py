@@ -30,7 +30,7 @@ Admin = psycopg.Connection[tuple[object, ...]]
 
 
 @cache
-def _server() -> str:
+def server() -> str:
     """The address of a superuser."""
     if given := os.environ.get(ADDRESS):
         return given
@@ -58,7 +58,7 @@ def stop() -> None:
 def _database() -> str:
     """A database of this process alone, where the reader may read the schema `shop`."""
     name = f"ruleengine_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
-    with psycopg.connect(_server(), autocommit=True) as connection:
+    with psycopg.connect(server(), autocommit=True) as connection:
         icu = connection.execute("SELECT count(*) FROM pg_collation WHERE collname = 'en-x-icu'").fetchone() != (0,)
         locale = sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" if icu else "")
         create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' {}")
@@ -87,17 +87,17 @@ def _database() -> str:
 @cache
 def admin() -> Admin:
     """A superuser on the database."""
-    return psycopg.connect(_server(), dbname=_database(), autocommit=True)
+    return psycopg.connect(server(), dbname=_database(), autocommit=True)
 
 
 def address(**more: str) -> str:
     """What the reader connects to."""
-    return conninfo.make_conninfo(_server(), dbname=_database(), user=READER, password="reads", **more)
+    return conninfo.make_conninfo(server(), dbname=_database(), user=READER, password="reads", **more)
 
 
 def owner() -> str:
     """What somebody connects to who may make a schema, and for the rest no more than the reader."""
-    return conninfo.make_conninfo(_server(), dbname=_database(), user=OWNER, password="owns")
+    return conninfo.make_conninfo(server(), dbname=_database(), user=OWNER, password="owns")
 
 
 @contextmanager

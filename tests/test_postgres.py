@@ -14,10 +14,7 @@ from starlette.testclient import TestClient
 from ruleengine import serving
 from ruleengine.cli.commands import program
 from ruleengine.engines.duckdb import DuckDB
-from ruleengine.engines.engine import Rows
-from ruleengine.engines.postgres import Postgres
 from ruleengine.schema import load
-from ruleengine.store.postgres.session import Session
 from ruleengine.verbs import opening, published
 from tests import postgres
 from tests.corpus_postgres import copy_tables
@@ -117,48 +114,6 @@ def small(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
 
 
-def test_a_connection_that_breaks_at_any_statement(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run fails with a word about it, the version before stays, and the next run publishes."""
-
-    def run(day: str) -> tuple[int, str]:
-        answer = CliRunner().invoke(
-            program, ["run", str(small), "--profile", "prod", "--as-of", day, "--actor", "tests"]
-        )
-        return answer.exit_code, answer.output
-
-    def versions() -> list[dict[str, object]]:
-        answer: list[dict[str, object]] = json.loads(
-            asked("versions", str(small), "--profile", "prod", "--format", "json")
-        )["versions"]
-        return answer
-
-    assert run("2026-03-10")[0] == 0
-    before = versions()
-    query, left = Postgres.query, 0
-
-    def breaking(engine: Postgres, sql: str) -> tuple[list[str], Rows]:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            postgres.admin().execute("SELECT pg_terminate_backend(%s, 5000)", [engine.connection.info.backend_pid])
-        return query(engine, sql)
-
-    monkeypatch.setattr(Postgres, "query", breaking)
-    broken = 0
-    while True:
-        left = number = broken + 1
-        code, said = run("2026-03-20")
-        if left > 0:
-            break  # more statements than there are
-        assert code == 5, (number, said)
-        assert "database-lost" in said
-        assert versions() == before
-        broken += 1
-    assert broken > 20
-    assert code == 0
-    assert len(versions()) == len(before) + 1
-
-
 @pytest.fixture
 def inside(small: Path) -> Iterator[Path]:
     """The same, with its store beside the tables."""
@@ -227,45 +182,3 @@ def test_the_api_answers_from_a_store_in_the_database(inside: Path) -> None:
             assert answer.status_code == 200, (path, answer.text)
         assert client.get("/v1/customers/99").status_code == 404
         assert [tag["name"] for tag in client.get("/v1/customers/5").json()["tags"]] == ["Spender", "Watched"]
-
-
-@pytest.mark.slow
-def test_a_connection_of_either_that_breaks_while_the_answers_stay_inside(
-    inside: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whichever statement of the store it is, on the run's connection or on the writer's."""
-
-    def run(day: str) -> int:
-        words = ["run", str(inside), "--profile", "prod", "--as-of", day, "--actor", "tests"]
-        return CliRunner().invoke(program, words).exit_code
-
-    def current() -> object:
-        return json.loads(asked("versions", str(inside), "--profile", "prod", "--format", "json"))["current"]
-
-    assert run("2026-03-10") == 0
-    statement, left = Session.run, 0
-
-    def breaking(session: Session, sql: str, *values: object) -> int:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            postgres.admin().execute("SELECT pg_terminate_backend(%s, 5000)", [session.connection.info.backend_pid])
-        return statement(session, sql, *values)
-
-    monkeypatch.setattr(Session, "run", breaking)
-    number, failed, version = 0, 0, 1
-    while left <= 0:
-        number += 1
-        left = number
-        code = run("2026-03-20")
-        # Who only reads is connected anew, and what was published may be tidied up by the next run.
-        assert code in (0, 5), number
-        failed += code == 5
-        version += code == 0
-        done, left = left, 0
-        assert current() == version, number
-        left = done
-    monkeypatch.undo()
-
-    assert failed > 40
-    assert run("2026-03-30") == 0

@@ -29,21 +29,6 @@ from ruleengine.sql.postgres import POSTGRES, short
 from ruleengine.types import Kind, Type
 
 _TRANSACTION = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE"
-_SETTINGS = {
-    "standard_conforming_strings": "on",
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
-    "extra_float_digits": "1",
-    "transform_null_equals": "off",
-    "client_min_messages": "warning",
-    "lock_timeout": f"{server.SECONDS_FOR_LOCKS}s",
-    "idle_in_transaction_session_timeout": "0",
-    # A client that is gone ends its statement.
-    "client_connection_check_interval": "10s",
-    # Compiling hundreds of conditions takes longer than evaluating them.
-    "jit": "off",
-}
-"""For the transaction only; the server's own may be anything."""
 BLOCK = 1 << 18
 """So many bytes of a file go to the server at a time."""
 _EPOCH = "DATE '1970-01-01'"
@@ -74,12 +59,8 @@ class Postgres(Engine):
             raise
 
     def _begin(self) -> None:
-        self.query(_TRANSACTION)
-        settings = dict(_SETTINGS)
-        if self.profile.timeout is not None:
-            settings["statement_timeout"] = f"{self.profile.timeout}s"
-        for name, value in settings.items():
-            self.query(f"SET LOCAL {name} = {literal(value)}")
+        # At once, so that no setting of the role counts in between.
+        self.query(f"{_TRANSACTION}; {server.setting(server.settings(self.profile), local=True)}")
         # While sources are bound, names are looked up as the database says, and never among what is ours.
         path = "concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp')"
         self.query(f"SELECT set_config('search_path', {path}, true)")

@@ -12,11 +12,40 @@ from psycopg import conninfo, errors
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
+from ruleengine.engines.columns import literal
 from ruleengine.schema import Profile
 
-SECONDS_TO_CONNECT = 10
 SECONDS_FOR_LOCKS = 60
 """So long a statement waits where somebody changes a table, say."""
+_DEFAULTS: dict[str, str | int | None] = {
+    "connect_timeout": 10,
+    "application_name": "ruleengine",
+    # A server that is gone without a word is noticed within two minutes, while it is asked and while it is not.
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "tcp_user_timeout": 120_000,
+}
+"""Where the address says nothing of it."""
+
+_SETTINGS = {
+    "standard_conforming_strings": "on",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "extra_float_digits": "1",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+    "default_transaction_read_only": "off",
+    "client_min_messages": "warning",
+    "lock_timeout": f"{SECONDS_FOR_LOCKS}s",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    # A client that is gone ends its statement.
+    "client_connection_check_interval": "10s",
+    # Compiling hundreds of conditions takes longer than evaluating them.
+    "jit": "off",
+}
+"""The role's and the server's own may be anything."""
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -32,32 +61,55 @@ def connected(profile: Profile, environment: Mapping[str, str] = os.environ) -> 
         given = conninfo.conninfo_to_dict(address)
     except psycopg.ProgrammingError:  # whose message quotes the address
         raise ProblemError(codes.dsn_unreadable(profile.span, variable=variable)) from None
-    defaults = {"connect_timeout": SECONDS_TO_CONNECT, "application_name": "ruleengine"}
-    more = {name: value for name, value in defaults.items() if name not in given}
+    more = {name: value for name, value in _DEFAULTS.items() if name not in given}
     try:
         connection = psycopg.connect(
-            address,
-            autocommit=True,
-            prepare_threshold=None,
-            client_encoding="UTF8",
-            **more,  # type: ignore[arg-type]
+            conninfo.make_conninfo(address, **more), autocommit=True, prepare_threshold=None, client_encoding="UTF8"
         )
     except psycopg.Error as error:
         reason = _without_names(str(error))
         raise ProblemError(codes.database_unreachable(profile.span, variable=variable, reason=reason)) from None
+    try:
+        _refuse_unfit(connection, profile)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_unfit(connection: Connection, profile: Profile) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
-        connection.close()
         raise ProblemError(codes.database_encoding(profile.span, encoding=encoding))
-    if connection.execute("SELECT has_database_privilege(current_database(), 'TEMPORARY')").fetchone() != (True,):
-        connection.close()
+    asked = "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')"
+    try:
+        may = connection.execute(asked).fetchone()
+    except psycopg.Error as error:
+        raise ProblemError(failed(error, profile)) from error
+    if may != (True,):
         raise ProblemError(codes.database_without_temporary(profile.span))
-    return connection
+
+
+def settings(profile: Profile) -> dict[str, str]:
+    """What has to hold on a connection, whatever its role's settings say."""
+    if profile.timeout is None:
+        return _SETTINGS
+    return {**_SETTINGS, "statement_timeout": f"{profile.timeout}s"}
+
+
+def setting(values: Mapping[str, str], *, local: bool) -> str:
+    """SQL that makes settings hold: until the end of the transaction, or of the connection."""
+    calls = (f"pg_catalog.set_config({literal(name)}, {literal(value)}, {local})" for name, value in values.items())
+    return f"SELECT {', '.join(calls)}"
 
 
 def release(connection: Connection) -> str:
     """The release of the server: `18.6`."""
     return (connection.info.parameter_status("server_version") or "").split()[0]
+
+
+_ENDED = ("08", "57P", "25P03", "25P04")
+"""SQLSTATEs after which there is no connection any more."""
 
 
 def failed(error: psycopg.Error, profile: Profile) -> Problem:
@@ -66,7 +118,7 @@ def failed(error: psycopg.Error, profile: Profile) -> Problem:
         return codes.database_locked(profile.span, seconds=SECONDS_FOR_LOCKS)
     if isinstance(error, errors.QueryCanceled):
         return codes.database_timeout(profile.span, reason=reason_of(error))
-    if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
+    if error.sqlstate is None or error.sqlstate.startswith(_ENDED):
         return codes.database_lost(profile.span, reason=reason_of(error))
     return codes.database_failed(profile.span, reason=reason_of(error))
 

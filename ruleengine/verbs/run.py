@@ -1,7 +1,7 @@
 """One run: rules and data in; a published version, a held run or a failed one out."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from ruleengine.engines import opening as engines
 from ruleengine.engines.engine import DraftCount
 from ruleengine.schema import Profile
 from ruleengine.store.records import Counts, Delta, Json, Movement, Run, RunHeader, Version
+from ruleengine.store.refusals import StoreUnusableError
 from ruleengine.store.store import Store, Writer
 from ruleengine.verbs import guards, opening, published
 from ruleengine.verbs.checkout import checkout
@@ -249,5 +250,7 @@ def _recorded(writer: Writer, run: Run) -> Iterator[None]:
     try:
         yield
     except ProblemError as error:
-        writer.fail(run, "; ".join(wording(problem).message for problem in error.problems))
+        # Where the store itself is the trouble, its next writer finds the run and says so.
+        with suppress(StoreUnusableError):
+            writer.fail(run, "; ".join(wording(problem).message for problem in error.problems))
         raise

@@ -345,19 +345,13 @@ def test_a_statement_that_takes_too_long(shop: postgres.Admin) -> None:
 
 def test_a_table_that_is_locked(shop: postgres.Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.execute("CREATE TABLE customers AS SELECT 1 AS id, 'P' AS city")
-    monkeypatch.setitem(_settings(), "lock_timeout", "100ms")
+    monkeypatch.setitem(server._SETTINGS, "lock_timeout", "100ms")
 
     with shop.transaction():
         shop.execute("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
         (found,) = problems(reads("city text", "city"))
 
     assert found.code is codes.database_locked
-
-
-def _settings() -> dict[str, str]:
-    from ruleengine.engines import postgres as engine
-
-    return engine._SETTINGS
 
 
 def test_a_connection_that_breaks(shop: postgres.Admin) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -221,42 +221,3 @@ def test_a_reader_reads_and_writes_nothing(roles: Store, monkeypatch: pytest.Mon
         pass
     with psycopg.connect(os.environ[postgres.STORE]) as connection, pytest.raises(errors.InsufficientPrivilege):
         connection.execute(f"SELECT * FROM {schema(roles)}.salts".encode())
-
-
-# -- faults ------------------------------------------------------------------------------------------------
-
-
-def test_a_connection_that_breaks_at_any_statement(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The version before stays whole, and the next run publishes."""
-    publish(store, "2026-01-01", FIRST)
-    run, left = Session.run, 0
-
-    def breaking(at: Session, sql: str, *values: object) -> int:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            postgres.admin().execute("SELECT pg_terminate_backend(%s, 5000)", [at.connection.info.backend_pid])
-        return run(at, sql, *values)
-
-    monkeypatch.setattr(Session, "run", breaking)
-    broken = 0
-    while True:
-        left = broken + 1
-        with suppress(StoreUnusableError):
-            publish(again(store), "2026-02-01", SECOND)
-        if left > 0:
-            break  # more statements than there are
-        broken += 1
-        left = 0
-        current = again(store).current()
-        if current is not None and current.number == 2:
-            break  # the connection broke after the commit
-        assert store.members("tag", "VIP").customers == tuple(range(40))
-
-    monkeypatch.undo()
-    assert broken > 30
-    assert store.members("tag", "VIP").customers == ()
-    publish(store, "2026-03-01", FIRST)
-    assert store.members("tag", "VIP").customers == tuple(range(40))
-    assert {run.state.value for run in store.runs()} <= {"published", "failed"}
-    assert check(store) == []

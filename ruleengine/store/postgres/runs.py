@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from ruleengine.diagnostics import codes
 from ruleengine.store import canonical, versions
 from ruleengine.store.ledger import text_of
 from ruleengine.store.postgres.session import Session
-from ruleengine.store.records import Run
+from ruleengine.store.records import Run, RunState
+from ruleengine.store.refusals import StoreUnusableError
 
 Staged = versions.StagedFiles
 
@@ -37,7 +39,11 @@ def update(session: Session, run_id: str, **fields: Any) -> None:
 
 
 def note(session: Session, run: Run, staged: Staged, **fields: Any) -> None:
-    """Write what is known of a run once it is staged."""
+    """Write what is known of a run once it is staged. StoreUnusableError where the next writer has given it up."""
+    (state,) = session.row(f"SELECT state FROM {session.schema}.runs WHERE id = %s FOR UPDATE", run.id)
+    if state != RunState.RUNNING:
+        reason = "The connection that held the lock is gone, and somebody else writes."
+        raise StoreUnusableError(codes.database_lost(session.profile.span, reason=reason))
     update(
         session,
         run.id,

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import errors
 
 from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.engines import server
 from ruleengine.engines.columns import literal, quote
 from ruleengine.schema import Profile
@@ -16,18 +17,8 @@ from ruleengine.store.records import Identity
 from ruleengine.store.refusals import StoreUnusableError, refuse_another
 from ruleengine.store.versions import LANGUAGE
 
-SETTINGS = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
-    "extra_float_digits": "1",
-    "standard_conforming_strings": "on",
-    "client_min_messages": "warning",
-    "lock_timeout": f"{server.SECONDS_FOR_LOCKS}s",
-    "default_transaction_read_only": "off",
-    "jit": "off",
-    # Everything of the store is named with its schema; nothing else is looked for anywhere but among temporary tables.
-    "search_path": "pg_temp",
-}
+_PATH = {"search_path": "pg_temp"}
+"""Everything of the store is named with its schema; nothing else is looked for anywhere but among temporary tables."""
 _OURS = (errors.SyntaxError, errors.UndefinedColumn, errors.UndefinedFunction, errors.DatatypeMismatch)
 
 
@@ -86,24 +77,25 @@ class Session:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Within, the settings of a store hold on the connection of somebody else, who is in a transaction."""
-        names = ", ".join(f"current_setting({literal(name)})" for name in SETTINGS)
-        before = self.row(f"SELECT {names}")
-        set_locally(self, SETTINGS)
+        """Within, names mean what they do to a store, on the connection of an engine that is in its transaction."""
+        (before,) = self.row("SELECT current_setting('search_path')")
+        self.run(server.setting(_PATH, local=True))
         yield
-        set_locally(self, dict(zip(SETTINGS, before, strict=True)))
-
-
-def set_locally(session: Session, settings: dict[str, str]) -> None:
-    calls = ", ".join(f"set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items())
-    session.run(f"SELECT {calls}")
+        self.run(server.setting({"search_path": before}, local=True))
 
 
 def opened(profile: Profile) -> Session:
-    """A connection of the store's own."""
-    session = Session(server.connected(profile), profile)
-    calls = ", ".join(f"set_config({literal(name)}, {literal(value)}, false)" for name, value in SETTINGS.items())
-    session.run(f"SELECT {calls}")
+    """A connection of the store's own. StoreUnusableError where there is none to be had."""
+    try:
+        session = Session(server.connected(profile), profile)
+    except ProblemError as error:
+        raise StoreUnusableError(*error.problems) from error
+    session.run(server.setting({**server.settings(profile), **_PATH}, local=False))
+    # What is said to be published has to outlast a crash of the server.
+    session.run(
+        "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) "
+        "WHERE pg_catalog.current_setting('synchronous_commit') = 'off'"
+    )
     return session
 
 

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from ruleengine.store.desk import new_run
 from ruleengine.store.ledger import text_of
 from ruleengine.store.postgres import publishing, restoring, runs, staging, sweeping, transfer
 from ruleengine.store.postgres.ledger import Ledger
-from ruleengine.store.postgres.session import Session
+from ruleengine.store.postgres.session import Session, opened
 from ruleengine.store.records import (
     Delta,
     Identity,
@@ -35,6 +35,7 @@ from ruleengine.store.refusals import (
     Holder,
     RefusedError,
     StoreLockedError,
+    StoreUnusableError,
     detached,
     no_version,
     unknown_customer,
@@ -72,8 +73,7 @@ class PostgresWriter:
 
     def _lock(self) -> None:
         session = self._session
-        key = f"hashtextextended({literal(f'writer {session.schema}')}, 0)"
-        if not session.row(f"SELECT pg_try_advisory_lock({key})")[0]:
+        if not session.row(f"SELECT pg_try_advisory_lock({_lock_of(session)})")[0]:
             row = session.row(f"SELECT actor, pid, host, started FROM {session.schema}.writer")
             raise StoreLockedError(
                 Holder(actor=row[0], pid=row[1], host=row[2], started=row[3]) if row and row[0] else None
@@ -152,8 +152,7 @@ class PostgresWriter:
         return self._publish(run_id, reason)
 
     def _publish(self, run_id: str, reason: str | None) -> Version:
-        with self._session.transaction():
-            made = publishing.publish(self._session, run_id, reason, self._actor, self._identity, self._now())
+        made = self._committed(lambda: run_id, reason)
         self._begun.pop(run_id, None)
         with suppress(ProblemError):
             # It is published; what cannot be tidied now will be by the next writer.
@@ -170,8 +169,8 @@ class PostgresWriter:
             raise detached(number, target.as_of)
         if target.number == current.number:
             raise RefusedError(codes.version_current(None, version=number))
-        return self._at_once(
-            lambda: restoring.rollback(self._session, target, current, self._actor, self._now()), reason
+        return self._committed(
+            lambda: restoring.rollback(self._session, target, current, self._actor, self._now()).id, reason
         )
 
     def set_manual(self, write: ManualWrite) -> Version:
@@ -182,15 +181,42 @@ class PostgresWriter:
         known = f"SELECT 1 FROM {self._session.schema}.customers WHERE customer = %s AND to_version IS NULL"
         if self._session.row(known, write.customer) is None:
             raise unknown_customer(write.customer, current.number)
-        return self._at_once(
-            lambda: restoring.set_manual(self._session, write, current, self._actor, self._now()), write.reason
+        return self._committed(
+            lambda: restoring.set_manual(self._session, write, current, self._actor, self._now()).id, write.reason
         )
 
-    def _at_once(self, stage: Callable[[], Run], reason: str) -> Version:
-        """A version that is staged and published in one transaction."""
-        with self._session.transaction():
-            run = stage()
-            return publishing.publish(self._session, run.id, reason, self._actor, self._identity, self._now())
+    def _committed(self, stage: Callable[[], str], reason: str | None) -> Version:
+        """The version that a run makes, which is staged in the transaction that publishes it, or was before."""
+        made = None
+        try:
+            with self._session.transaction():
+                run_id = stage()
+                made = publishing.publish(self._session, run_id, reason, self._actor, self._identity, self._now())
+        except StoreUnusableError as error:
+            if made is None or not self._session.connection.closed:
+                raise
+            # The answer to COMMIT is lost, and with it whether it was done.
+            if not self._is_there(made, error):
+                raise
+        return made
+
+    def _is_there(self, made: Version, error: StoreUnusableError) -> bool:
+        try:
+            session = opened(self._session.profile)
+            with closing(session.connection):
+                # Whoever has the lock after us, our old connection is at its end.
+                session.run(f"SELECT pg_advisory_lock({_lock_of(session)})")
+                asked = f"SELECT hash FROM {session.schema}.versions WHERE number = %s"
+                return bool(session.row(asked, made.number) == (made.hash,))
+        except StoreUnusableError:
+            reason = error.problems[0].facts["reason"]
+            problem = codes.version_in_doubt(self._session.profile.span, version=made.number, reason=reason)
+            raise StoreUnusableError(problem) from error
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _lock_of(session: Session) -> str:
+    """The advisory lock of whoever writes."""
+    return f"hashtextextended({literal(f'writer {session.schema}')}, 0)"

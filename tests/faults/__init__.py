@@ -1,0 +1,1 @@
+"""What goes wrong around a Postgres: the wire, the server, its disk, its settings, the tables."""
