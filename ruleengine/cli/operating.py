@@ -129,6 +129,22 @@ def rollback(words: tuple[str, ...], reason: str, actor: str | None, profile: st
 
 @click.command()
 @arguments.ruleset
+@click.option("--from", "source", required=True, metavar="PROFILE", help="Whose store is carried, and left as it is.")
+@click.option("--to", "target", required=True, metavar="PROFILE", help="Whose store is still empty.")
+@arguments.actor
+@arguments.report_format
+def move(ruleset: Path, source: str, target: str, actor: str | None, form: str) -> None:
+    """Carry all that a store keeps to another: from a folder into a database, or back."""
+    from ruleengine.cli import moves
+    from ruleengine.verbs.move import move
+
+    with terminal.progress() as progress:
+        report = move(ruleset, source, target, actor=actor, progress=progress.phase)
+    tell(form, report, lambda screen: moves.moved(report, ruleset, screen))
+
+
+@click.command()
+@arguments.ruleset
 @arguments.profile
 @arguments.report_format
 @click.pass_context

@@ -13,6 +13,7 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem
 from ruleengine.store import leaves
 from ruleengine.store.records import Identity, Key, RunState
+from ruleengine.store.refusals import StoreUnusableError
 
 SHOWN = 3
 """So many rows of a version are told one by one."""
@@ -99,6 +100,12 @@ def audit(kept: Kept, derived: Iterator[Finding]) -> Audit:
         hashes={entry.number: entry.hash for entry in kept.entries},
         findings=tuple(findings),
     )
+
+
+def refuse_changed(found: Audit) -> None:
+    """Raise where something is not as it was published."""
+    if found.findings:
+        raise StoreUnusableError(*(finding.problem for finding in found.findings))
 
 
 def _chain(kept: Kept) -> Iterator[Finding]:

@@ -13,9 +13,23 @@ from ruleengine.diagnostics import codes
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
-from ruleengine.store import archive, documents, ledger, lock, manual, previewing, proving, recalling, state, versions
+from ruleengine.store import (
+    archive,
+    documents,
+    ledger,
+    lock,
+    manual,
+    packing,
+    previewing,
+    proving,
+    recalling,
+    state,
+    unpacking,
+    versions,
+)
 from ruleengine.store.auditing import Audit
 from ruleengine.store.comparing import clear, name_tables
+from ruleengine.store.content import Content
 from ruleengine.store.desk import Desk
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
@@ -40,11 +54,11 @@ from ruleengine.store.records import (
     StoredValues,
     Version,
 )
-from ruleengine.store.refusals import NotKeptError, RefusedError, no_version, unusable
+from ruleengine.store.refusals import NotKeptError, RefusedError, need_actor, no_version, not_empty, unusable
 from ruleengine.store.relations import Shape, read, widened
 from ruleengine.store.sqlite import Connection
 from ruleengine.store.store import Tables
-from ruleengine.store.writer import EmbeddedWriter
+from ruleengine.store.writer import EmbeddedWriter, told
 
 T = TypeVar("T")
 
@@ -394,17 +408,7 @@ class EmbeddedStore:
 
     @contextmanager
     def writer(self, actor: str, identity: Identity) -> Iterator[EmbeddedWriter]:
-        if not actor.strip():
-            raise RefusedError(codes.actor_missing(None))
-        try:
-            self._folder.create()
-        except OSError as error:
-            raise unusable(error) from error
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(lock.hold(self._folder.lock, actor))
-            except OSError as error:
-                raise unusable(error) from error
+        with self._locked(actor):
             connection = self._ledger.writing(identity)
             try:
                 desk = Desk(self._folder, self._ledger, connection, identity, actor, self._clock)
@@ -412,3 +416,36 @@ class EmbeddedStore:
                     yield writer
             finally:
                 connection.close()
+
+    @contextmanager
+    def _locked(self, actor: str) -> Iterator[None]:
+        need_actor(actor)
+        with ExitStack() as stack:
+            try:
+                self._folder.create()
+                stack.enter_context(lock.hold(self._folder.lock, actor))
+            except OSError as error:
+                raise unusable(error) from error
+            yield
+
+    # -- moving ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def packed(self, actor: str) -> Iterator[Content]:
+        identity, keys = self.identity(), self.keys()
+        if identity is None:
+            raise no_version()
+        with self._locked(actor), self._ledger.reading() as connection:
+            assert connection is not None
+            yield packing.pack(connect(), connection, self._folder, identity, keys)
+
+    def unpack(self, content: Content, actor: str) -> None:
+        with self._locked(actor):
+            if self._folder.ledger.exists():
+                raise not_empty(str(self._folder.root))
+            with told():
+                known = {key.id for key in self.keys()}
+                for key in content.keys:
+                    if key.id not in known:
+                        self.add_key(key)
+                unpacking.unpack(self._folder, content)

@@ -18,11 +18,13 @@ class Folder:
                         memory.parquet where it has something to remember; of a rollback overlay.parquet where
                         something is set by hand that was not, or the other way round
     salts/              salts of many runs, merged
+    moving.db           a ledger to be, while another store is moved here
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.ledger = root / "ledger.db"
+        self.moving = root / "moving.db"
         self.keys = root / "keys.db"
         self.lock = root / "writer.lock"
         self.runs = root / "runs"

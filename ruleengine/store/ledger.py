@@ -335,6 +335,11 @@ def add_run(connection: Connection, new: Run, texts: Mapping[str, str]) -> None:
     )
 
 
+def insert(connection: Connection, table: str, row: Mapping[str, Any]) -> None:
+    """Add a row, given by column."""
+    connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})", row)
+
+
 def update_run(connection: Connection, run_id: str, **fields: Any) -> None:
     columns = ", ".join(f"{name} = :{name}" for name in fields)
     connection.execute(f"UPDATE runs SET {columns} WHERE id = :id", {**fields, "id": run_id})

@@ -8,7 +8,7 @@ import duckdb
 
 from ruleengine.store import documents, sweeping, versions
 from ruleengine.store.files import Folder
-from ruleengine.store.ledger import text_of, transaction, update_run
+from ruleengine.store.ledger import insert, text_of, transaction, update_run
 from ruleengine.store.names import Names
 from ruleengine.store.records import Identity, Run, RunState, Version
 from ruleengine.store.relations import Shape, read, widened
@@ -106,7 +106,7 @@ def commit(
     }
     with transaction(ledger):
         beside()
-        ledger.execute(f"INSERT INTO versions ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})", row)
+        insert(ledger, "versions", row)
         if (salts := folder.run_salts(run.id)).exists():
             ledger.execute("INSERT INTO salt_pieces VALUES (?)", (str(salts.relative_to(folder.root)),))
         if serial is not None:

@@ -75,6 +75,15 @@ def detached(number: int, as_of: date) -> RefusedError:
     return RefusedError(codes.version_detached(None, version=number, as_of=as_of.isoformat()))
 
 
+def not_empty(place: str) -> RefusedError:
+    return RefusedError(codes.store_not_empty(None, place=place))
+
+
+def need_actor(actor: str) -> None:
+    if not actor.strip():
+        raise RefusedError(codes.actor_missing(None))
+
+
 def refuse_another(found: Identity, wanted: Identity) -> None:
     """Raise where a store keeps the answers of another ruleset, entity or key type."""
     for what, one, other in (

@@ -41,14 +41,15 @@ def gather(duck: duckdb.DuckDBPyConnection, customers: str, pieces: Sequence[Pat
 
 def write(duck: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Write the salts that were made just now."""
-    _copy(duck, "SELECT customer, salt FROM store_salts WHERE fresh", path)
+    copy(duck, "SELECT customer, salt FROM store_salts WHERE fresh", path)
 
 
 def merge(duck: duckdb.DuckDBPyConnection, pieces: Sequence[Path], path: Path) -> None:
-    _copy(duck, f"SELECT customer, salt FROM {files_sql(pieces)}", path)
+    copy(duck, f"SELECT customer, salt FROM {files_sql(pieces)}", path)
 
 
-def _copy(duck: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+def copy(duck: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    """Write salts, sorted by customer."""
     duck.execute(
         f"COPY ({query} ORDER BY customer) TO {literal(str(path))} (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})"
     )

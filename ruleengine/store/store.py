@@ -16,6 +16,7 @@ from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
 from ruleengine.store.auditing import Audit
+from ruleengine.store.content import Content
 from ruleengine.store.previewing import Asked
 from ruleengine.store.records import (
     Answer,
@@ -167,6 +168,14 @@ class Store(Protocol):
         """The one writer. Creates the store; raises StoreLockedError at once where another one is at work.
 
         A run that was begun and neither published nor held when the block ends is recorded as failed."""
+        ...
+
+    def packed(self, actor: str) -> AbstractContextManager[Content]:
+        """All that is kept, while nobody else writes; NotThereError where nothing is. Nothing is changed."""
+        ...
+
+    def unpack(self, content: Content, actor: str) -> None:
+        """Fill this store with what another keeps, whole or not at all; RefusedError where it is not empty."""
         ...
 
     def close(self) -> None: ...

@@ -66,13 +66,13 @@ def _end_interrupted(ledger: Connection, alive: Collection[str]) -> None:
 
 def _prune(ledger: Connection, folder: Folder) -> None:
     """Readers look into the ledger first, so a file goes only after the ledger has said so."""
-    kept = json.dumps(_kept(ledger))
+    latest = json.dumps(kept(ledger))
     with transaction(ledger):
         for has, unless in (("has_state", "snapshot"), ("has_values", "false")):
             ledger.execute(
                 f"UPDATE versions SET {has} = 0 "
                 f"WHERE {has} AND NOT {unless} AND number NOT IN (SELECT value FROM json_each(?))",
-                (kept,),
+                (latest,),
             )
     # A held run that can never be published any more can still be looked at, but nothing asks for its values.
     superseded = ledger.execute(
@@ -88,21 +88,21 @@ def _prune(ledger: Connection, folder: Folder) -> None:
             folder.values(run).unlink(missing_ok=True)
 
 
-def _kept(ledger: Connection) -> list[int]:
+def kept(ledger: Connection) -> list[int]:
     """The latest versions that have files of their own, and the manual ones since, which share them; and those that
     the current one builds on."""
     rows = ledger.execute(
         "SELECT v.number, v.base, r.kind FROM versions v JOIN runs r ON r.id = v.run ORDER BY v.number DESC"
     ).fetchall()
     own = [row["number"] for row in rows if row["kind"] != VersionKind.MANUAL][:KEPT_FILES]
-    kept = [row["number"] for row in rows if row["number"] >= min(own, default=0)]
+    latest = [row["number"] for row in rows if row["number"] >= min(own, default=0)]
     by_number = {row["number"]: row for row in rows}
     current = pointer(ledger)
     row = by_number[current["version"]] if current else None
     while row:
-        kept.append(row["number"])
+        latest.append(row["number"])
         row = by_number[row["base"]] if row["kind"] == VersionKind.MANUAL else None
-    return kept
+    return latest
 
 
 def _remove_orphans(ledger: Connection, folder: Folder, alive: Collection[str]) -> None:
@@ -116,6 +116,8 @@ def _remove_orphans(ledger: Connection, folder: Folder, alive: Collection[str]) 
         if states[path.name] == RunState.HELD:
             for partial in path.glob(f"*{PARTIAL}"):
                 partial.unlink(missing_ok=True)
+    for path in folder.root.glob(f"{folder.moving.name}*"):
+        path.unlink(missing_ok=True)
     pieces = {path for (path,) in ledger.execute("SELECT path FROM salt_pieces")}
     for path in folder.salts.iterdir():
         if str(path.relative_to(folder.root)) not in pieces:

@@ -26,7 +26,7 @@ class EmbeddedWriter:
         self._desk = desk
 
     def __enter__(self) -> "EmbeddedWriter":
-        with _io():
+        with told():
             self._desk.sweep()
         return self
 
@@ -45,28 +45,28 @@ class EmbeddedWriter:
         return current if current and versions.repeats(current, header) else None
 
     def begin(self, header: RunHeader) -> Run:
-        with _io():
+        with told():
             return self._desk.begin(header, VersionKind.RUN, base=None)
 
     def fail(self, run: Run, reason: str) -> Run:
-        with _io():
+        with told():
             return self._desk.finish(run.id, RunState.FAILED, reasons=[reason])
 
     def hold(self, delta: Delta, reasons: Sequence[str], *, report: Json = None) -> Run:
-        with _io():
+        with told():
             return self._desk.finish(delta.run.id, RunState.HELD, reasons=reasons, report=report)
 
     # -- staging -----------------------------------------------------------------------------------------
 
     def stage(self, run: Run, connection: Tables, layout: Layout) -> Delta:
         assert isinstance(connection, duckdb.DuckDBPyConnection)
-        with _io():
+        with told():
             return running.stage(self._desk, run, connection, layout)
 
     # -- publishing --------------------------------------------------------------------------------------
 
     def publish(self, delta: Delta, *, report: Json = None, reason: str | None = None) -> Version:
-        with _io():
+        with told():
             current = self._desk.current()
             if current and not delta.detached and versions.repeats(current, delta.run.header):
                 self._desk.finish(delta.run.id, RunState.UNCHANGED, version=current.number, report=report)
@@ -77,7 +77,7 @@ class EmbeddedWriter:
 
     def publish_held(self, run_id: str, reason: str) -> Version:
         need(reason)
-        with _io():
+        with told():
             row = ledger.run_row(self._desk.ledger, run_id)
             if row["state"] != RunState.HELD:
                 raise RefusedError(codes.run_not_held(None, run=run_id, state=row["state"]))
@@ -85,7 +85,7 @@ class EmbeddedWriter:
 
     def rollback(self, number: int, reason: str) -> Version:
         need(reason)
-        with _io():
+        with told():
             target = self._desk.version(number)
             current = self._desk.current()
             if current is None:
@@ -98,7 +98,7 @@ class EmbeddedWriter:
 
     def set_manual(self, write: ManualWrite) -> Version:
         need(write.reason)
-        with _io():
+        with told():
             pointer = ledger.pointer(self._desk.ledger)
             if pointer is None:
                 raise no_version()
@@ -111,7 +111,7 @@ class EmbeddedWriter:
 
 
 @contextmanager
-def _io() -> Iterator[None]:
+def told() -> Iterator[None]:
     """A disk that is full or cannot be written makes a problem of its own."""
     try:
         yield

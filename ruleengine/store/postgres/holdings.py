@@ -70,17 +70,22 @@ def name_tables(session: Session, names: Names, extra: tuple[tuple[str, dict[int
     session.table("store_levels", f"SELECT id, value::smallint, text::{label} FROM {levels_sql(names)} AS levels")
 
 
-def packed(names: Names, rows: str, customers: str) -> str:
-    """The rows of `customers` for these customers: customer, words, ladders."""
+def packed_columns(names: Names) -> tuple[str, str]:
+    """The words and ladders of a row of `customers`, over `h` (holdings of a customer) and `n` (store_names)."""
     words = [
         f"coalesce(bit_or(1::bigint << (n.place % {TAGS_PER_WORD})) "
         f"FILTER (WHERE n.kind = 'tag' AND n.place / {TAGS_PER_WORD} = {word}), 0)"
         for word in range(names.words)
     ]
     ladders = [f"coalesce(max(h.value) FILTER (WHERE h.id = {ladder.id}), 0::smallint)" for ladder in names.ladders]
+    return f"ARRAY[{', '.join(words)}]::bigint[]", f"ARRAY[{', '.join(ladders)}]::smallint[]"
+
+
+def packed(names: Names, rows: str, customers: str) -> str:
+    """The rows of `customers` for these customers: customer, words, ladders."""
+    words, ladders = packed_columns(names)
     return (
-        f"(SELECT c.customer, ARRAY[{', '.join(words)}]::bigint[] AS words, "
-        f"ARRAY[{', '.join(ladders)}]::smallint[] AS ladders FROM {customers} c "
+        f"(SELECT c.customer, {words} AS words, {ladders} AS ladders FROM {customers} c "
         f"LEFT JOIN {rows} h ON h.customer = c.customer LEFT JOIN store_names n ON n.id = h.id GROUP BY c.customer)"
     )
 

@@ -1,7 +1,10 @@
 """A connection to the schema that a store lies in, and how both are made."""
 
+import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
@@ -14,7 +17,7 @@ from ruleengine.engines import server
 from ruleengine.engines.columns import literal, quote
 from ruleengine.schema import Profile
 from ruleengine.store.records import Identity
-from ruleengine.store.refusals import StoreUnusableError, refuse_another
+from ruleengine.store.refusals import Holder, StoreLockedError, StoreUnusableError, refuse_another
 from ruleengine.store.versions import LANGUAGE
 
 _PATH = {"search_path": "pg_temp"}
@@ -97,6 +100,28 @@ def opened(profile: Profile) -> Session:
         "WHERE pg_catalog.current_setting('synchronous_commit') = 'off'"
     )
     return session
+
+
+def lock_key(session: Session) -> str:
+    """The advisory lock of whoever writes."""
+    return f"hashtextextended({literal(f'writer {session.schema}')}, 0)"
+
+
+def lock(session: Session, actor: str) -> None:
+    """Become the one writer, until the connection ends; StoreLockedError at once where there is another."""
+    if not session.row(f"SELECT pg_try_advisory_lock({lock_key(session)})")[0]:
+        row = session.row(f"SELECT actor, pid, host, started FROM {session.schema}.writer")
+        raise StoreLockedError(
+            Holder(actor=row[0], pid=row[1], host=row[2], started=row[3]) if row and row[0] else None
+        )
+    session.run(
+        f"INSERT INTO {session.schema}.writer VALUES (true, %s, %s, %s, %s) ON CONFLICT (one) DO UPDATE "
+        f"SET actor = excluded.actor, pid = excluded.pid, host = excluded.host, started = excluded.started",
+        actor,
+        os.getpid(),
+        socket.gethostname(),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 # -- migrations --------------------------------------------------------------------------------------------

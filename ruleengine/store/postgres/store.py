@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -21,10 +21,21 @@ from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
 from ruleengine.store import archive, previewing
 from ruleengine.store.auditing import Audit
+from ruleengine.store.content import Content
 from ruleengine.store.duck import connect
 from ruleengine.store.keys import dumped, loaded
 from ruleengine.store.manual import setting
-from ruleengine.store.postgres import holdings, manual, preview, proving, recalling, session, transfer
+from ruleengine.store.postgres import (
+    holdings,
+    manual,
+    packing,
+    preview,
+    proving,
+    recalling,
+    session,
+    transfer,
+    unpacking,
+)
 from ruleengine.store.postgres.documents import rendered
 from ruleengine.store.postgres.holdings import State
 from ruleengine.store.postgres.ledger import Ledger
@@ -54,7 +65,9 @@ from ruleengine.store.refusals import (
     NotThereError,
     RefusedError,
     StoreUnusableError,
+    need_actor,
     no_version,
+    not_empty,
     not_kept,
     refuse_another,
 )
@@ -462,15 +475,41 @@ class PostgresStore:
 
     @contextmanager
     def writer(self, actor: str, identity: Identity) -> Iterator[PostgresWriter]:
-        if not actor.strip():
-            raise RefusedError(codes.actor_missing(None))
-        opened = session.opened(self._profile)
-        try:
+        need_actor(actor)
+        with (
+            self._writing(identity) as opened,
+            PostgresWriter(opened, identity, actor, self._clock, self._folder) as writer,
+        ):
+            yield writer
+
+    @contextmanager
+    def _writing(self, wanted: Identity) -> Iterator[Session]:
+        """A connection for a writer, to a schema that is up to date and of this identity."""
+        with closing((opened := session.opened(self._profile)).connection):
             if session.found_format(opened) is None:
-                session.upgrade(opened, identity)
+                session.upgrade(opened, wanted)
             session.refuse_older(opened)
-            refuse_another(session.identity(opened), identity)
-            with PostgresWriter(opened, identity, actor, self._clock, self._folder) as writer:
-                yield writer
-        finally:
-            opened.connection.close()
+            refuse_another(session.identity(opened), wanted)
+            yield opened
+
+    # -- moving ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def packed(self, actor: str) -> Iterator[Content]:
+        need_actor(actor)
+        if self.identity() is None:
+            raise no_version()
+        with closing((opened := session.opened(self._profile)).connection):
+            session.refuse_older(opened)
+            session.lock(opened, actor)
+            with opened.transaction(_READ):
+                yield packing.pack(connect(), opened, session.identity(opened), self.keys(), self._folder)
+
+    def unpack(self, content: Content, actor: str) -> None:
+        need_actor(actor)
+        with self._writing(content.identity) as opened:
+            session.lock(opened, actor)
+            with opened.transaction():
+                if not unpacking.is_empty(opened):
+                    raise not_empty(f"schema {self._profile.schema}")
+                unpacking.unpack(opened, content, self._folder)

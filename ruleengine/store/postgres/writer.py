@@ -1,7 +1,5 @@
 """The one writer of a store in Postgres: it holds an advisory lock, and each of its steps is a transaction."""
 
-import os
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -12,14 +10,13 @@ import psycopg
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
-from ruleengine.engines.columns import literal
 from ruleengine.planning.layout import Layout
 from ruleengine.store import canonical, versions
 from ruleengine.store.desk import new_run
 from ruleengine.store.ledger import text_of
 from ruleengine.store.postgres import publishing, restoring, runs, staging, sweeping, transfer
 from ruleengine.store.postgres.ledger import Ledger
-from ruleengine.store.postgres.session import Session, opened
+from ruleengine.store.postgres.session import Session, lock, lock_key, opened
 from ruleengine.store.records import (
     Delta,
     Identity,
@@ -32,9 +29,7 @@ from ruleengine.store.records import (
     VersionKind,
 )
 from ruleengine.store.refusals import (
-    Holder,
     RefusedError,
-    StoreLockedError,
     StoreUnusableError,
     detached,
     no_version,
@@ -59,7 +54,7 @@ class PostgresWriter:
         self._begun: dict[str, Run] = {}
 
     def __enter__(self) -> "PostgresWriter":
-        self._lock()
+        lock(self._session, self._actor)
         sweeping.sweep(self._session, alive=())
         return self
 
@@ -70,22 +65,6 @@ class PostgresWriter:
             # Where the connection is lost, the next writer finds the run and says so.
             with suppress(ProblemError):
                 self.fail(run, reason_of(error))
-
-    def _lock(self) -> None:
-        session = self._session
-        if not session.row(f"SELECT pg_try_advisory_lock({_lock_of(session)})")[0]:
-            row = session.row(f"SELECT actor, pid, host, started FROM {session.schema}.writer")
-            raise StoreLockedError(
-                Holder(actor=row[0], pid=row[1], host=row[2], started=row[3]) if row and row[0] else None
-            )
-        session.run(
-            f"INSERT INTO {session.schema}.writer VALUES (true, %s, %s, %s, %s) ON CONFLICT (one) DO UPDATE "
-            f"SET actor = excluded.actor, pid = excluded.pid, host = excluded.host, started = excluded.started",
-            self._actor,
-            os.getpid(),
-            socket.gethostname(),
-            datetime.now(UTC).isoformat(timespec="seconds"),
-        )
 
     # -- runs --------------------------------------------------------------------------------------------
 
@@ -205,7 +184,7 @@ class PostgresWriter:
             session = opened(self._session.profile)
             with closing(session.connection):
                 # Whoever has the lock after us, our old connection is at its end.
-                session.run(f"SELECT pg_advisory_lock({_lock_of(session)})")
+                session.run(f"SELECT pg_advisory_lock({lock_key(session)})")
                 asked = f"SELECT hash FROM {session.schema}.versions WHERE number = %s"
                 return bool(session.row(asked, made.number) == (made.hash,))
         except StoreUnusableError:
@@ -215,8 +194,3 @@ class PostgresWriter:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
-
-
-def _lock_of(session: Session) -> str:
-    """The advisory lock of whoever writes."""
-    return f"hashtextextended({literal(f'writer {session.schema}')}, 0)"
