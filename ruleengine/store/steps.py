@@ -32,6 +32,22 @@ MANUAL_STEPS = ("salts-renamed", "changes-written", "changes-renamed", "memory-r
 ROLLBACK_STEPS = ("overlay-renamed", "state-renamed", "staged", "documents-batch", "before-commit", "committed")
 """Of a rollback over what is set by hand."""
 
+POSTGRES_STEPS = (
+    "run-begun",
+    "facts-written",
+    "memory-written",
+    "changes-written",
+    "before-staged",
+    "staged",
+    "rows-ended",
+    "rows-begun",
+    "version-appended",
+    "before-commit",
+    "committed",
+    "swept",
+)
+"""Of a run whose store lies in Postgres; what is set by hand and a rollback reach those from `changes-written` on."""
+
 
 def reach(step: str) -> None:
     """Say that a step was reached. Does nothing, unless RULEENGINE_CRASH_AT names it: then the process is killed."""

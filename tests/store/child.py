@@ -1,4 +1,7 @@
-"""A process of its own that publishes, to be killed, starved or raced: `python -m tests.store.child STORE STORY`."""
+"""A process of its own that publishes, to be killed, starved or raced: `python -m tests.store.child STORE STORY`.
+
+STORE is a folder, or `schema:NAME`, in the database that STORE_URL names.
+"""
 
 import resource
 import sys
@@ -8,9 +11,11 @@ from pathlib import Path
 
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.planning.memory import ManualMemory, Memory, TagMemory
-from ruleengine.store import open_store
+from ruleengine.store import open_store, store_of
+from ruleengine.store.postgres.store import PostgresStore
 from ruleengine.store.records import GIVEN, Change, Key, ManualWrite, Version
 from ruleengine.store.store import Store
+from tests.store.conftest import profile
 from tests.store.tables import IDENTITY, Held, Rules, held, publish
 
 CUSTOMERS = 40
@@ -68,8 +73,18 @@ def _change(customer: Key, tag: str, old: str | None, version: Version) -> Chang
     )
 
 
-def main(path: str, story: str, *arguments: str) -> None:
-    store = open_store(Path(path))
+def where(store: Store) -> str:
+    """As STORE has it."""
+    return f"schema:{store.profile.schema}" if isinstance(store, PostgresStore) else str(*store.directories)
+
+
+def opened(place: str) -> Store:
+    kind, _, schema = place.partition(":")
+    return store_of(profile(schema)) if kind == "schema" else open_store(Path(place))
+
+
+def main(place: str, story: str, *arguments: str) -> None:
+    store = opened(place)
     match story:
         case "publish":
             publish_generation(store, int(arguments[0]))

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ruleengine.store import open_store
 from ruleengine.store.refusals import NotKeptError, StoreLockedError
-from tests.store.child import CUSTOMERS, publish_generation
+from ruleengine.store.store import Store
+from tests.store.child import CUSTOMERS, opened, publish_generation, where
 from tests.store.tables import IDENTITY
 from tests.store.test_crashes import ROOT
 
@@ -23,7 +23,7 @@ PUBLICATIONS = 8
 
 def read_all_the_time(path: str, folder: str, pipe: Connection) -> None:
     """Ask everything, again and again, until told to stop; answer what was wrong, and how often was asked."""
-    store = open_store(Path(path))
+    store = opened(path)
     wrong: list[str] = []
     asked = 0
     versions = set()
@@ -54,20 +54,21 @@ def read_all_the_time(path: str, folder: str, pipe: Connection) -> None:
         except Exception as error:
             wrong.append(f"{type(error).__name__}: {error}")
         asked += 1
+        time.sleep(0.01)
     pipe.send((wrong, asked, len(versions)))
 
 
 def test_readers_in_other_processes_see_no_error_and_no_mixture(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Everything is swept as early as it can be.
     monkeypatch.setattr("ruleengine.store.sweeping.KEPT_FILES", 1)
+    monkeypatch.setattr("ruleengine.store.postgres.sweeping.KEPT_FILES", 1)
     monkeypatch.setattr("ruleengine.store.documents.KEPT", -1.0)
-    store = open_store(tmp_path / "store")
     publish_generation(store, 0)
     here, there = multiprocessing.Pipe()
     reader = multiprocessing.get_context("spawn").Process(
-        target=read_all_the_time, args=(str(tmp_path / "store"), str(tmp_path), there)
+        target=read_all_the_time, args=(where(store), str(tmp_path), there)
     )
     reader.start()
     try:
@@ -87,10 +88,10 @@ def test_readers_in_other_processes_see_no_error_and_no_mixture(
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> subprocess.Popen[str]:
+def other(store: Store) -> subprocess.Popen[str]:
     """A process that holds the lock."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.store.child", str(tmp_path / "store"), "wait"],
+        [sys.executable, "-m", "tests.store.child", where(store), "wait"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -101,8 +102,7 @@ def other(tmp_path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_writer_of_another_process_is_named_at_once(tmp_path: Path, other: subprocess.Popen[str]) -> None:
-    store = open_store(tmp_path / "store")
+def test_a_writer_of_another_process_is_named_at_once(store: Store, other: subprocess.Popen[str]) -> None:
     try:
         begun = time.monotonic()
         with pytest.raises(StoreLockedError) as error, store.writer("me", IDENTITY):
@@ -117,9 +117,8 @@ def test_a_writer_of_another_process_is_named_at_once(tmp_path: Path, other: sub
         pass
 
 
-def test_a_lock_never_goes_stale(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+def test_a_lock_never_goes_stale(store: Store, other: subprocess.Popen[str]) -> None:
     os.kill(other.pid, signal.SIGKILL)
     other.communicate()
 
-    with open_store(tmp_path / "store").writer("me", IDENTITY):
-        pass
+    publish_generation(store, 0)

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 PUBLISHING = ("documents-batch", "before-commit", "committed")
 
 
-def child(path: Path, *story: str, crash_at: str = "") -> subprocess.CompletedProcess[str]:
+def child(path: Path | str, *story: str, crash_at: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.store.child", str(path), *story],
         cwd=ROOT,
@@ -37,7 +37,7 @@ def child(path: Path, *story: str, crash_at: str = "") -> subprocess.CompletedPr
     )
 
 
-def crash(path: Path, step: str, *story: str) -> None:
+def crash(path: Path | str, step: str, *story: str) -> None:
     died = child(path, *story, crash_at=step)
     assert died.returncode == -signal.SIGKILL, died.stderr
 

@@ -11,6 +11,7 @@ from ruleengine.sql.postgres import short
 from ruleengine.store import leaves
 from ruleengine.store.canonical import LARGEST_WHOLE
 from ruleengine.store.postgres.session import Session
+from ruleengine.store.steps import reach
 from ruleengine.types import Kind
 
 COLUMNS = "customer, kind, name, old, new, since, rule_hash, evidence"
@@ -35,6 +36,7 @@ def write(session: Session, run: str, number: int, changes: str) -> tuple[int, s
         f"c.customer, kind, name, old, new, since, rule_hash, evidence, {leaf_sql(literal(str(number)))} "
         f"FROM store_written c JOIN {session.schema}.salts s ON s.customer = c.customer"
     )
+    reach("changes-written")
     return root(session, run)
 
 

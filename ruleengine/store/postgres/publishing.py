@@ -12,6 +12,7 @@ from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import Identity, Run, RunState, Version, VersionKind
 from ruleengine.store.refusals import RefusedError
+from ruleengine.store.steps import reach
 
 
 def publish(
@@ -34,6 +35,7 @@ def publish(
     made = _append(
         session, run, staged, current, ledger.version(latest) if latest else None, reason, actor, identity, now
     )
+    reach("version-appended")
     if not run.detached:
         session.run(
             f"INSERT INTO {session.schema}.pointer VALUES (true, %s) ON CONFLICT (one) DO UPDATE "
@@ -48,6 +50,7 @@ def publish(
         version=number,
         staged=versions.staged_text(staged),
     )
+    reach("before-commit")
     return made
 
 
@@ -72,6 +75,7 @@ def _apply(session: Session, run: Run, number: int) -> None:
         f"WHERE {which} AND c.old IS NOT NULL AND n.kind = c.kind AND n.name = c.name "
         f"AND a.customer = c.customer AND a.id = n.id AND a.to_version IS NULL"
     )
+    reach("rows-ended")
     session.run(
         f"INSERT INTO {schema}.assignments SELECT c.customer, n.id, l.value, c.since, {number} FROM {schema}.changes c "
         f"JOIN store_names n ON n.kind = c.kind AND n.name = c.name "
@@ -95,6 +99,7 @@ def _apply(session: Session, run: Run, number: int) -> None:
         f"INSERT INTO {schema}.customers SELECT customer, words, ladders, {number} "
         f"FROM {holdings.packed(Ledger(session).names(), rows, here)} p"
     )
+    reach("rows-begun")
 
 
 def _settle(session: Session, ledger: Ledger, run: Run, staged: versions.StagedFiles, actor: str) -> None:

@@ -13,6 +13,7 @@ from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.runs import Staged, note
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import Delta, Run
+from ruleengine.store.steps import reach
 
 
 def stage(session: Session, run: Run, layout: Layout) -> Delta:
@@ -31,7 +32,9 @@ def stage(session: Session, run: Run, layout: Layout) -> Delta:
     since = comparing.date_moves(session, found, layout, as_of)
     add_names(session, found.names)
     _write_facts(session, run.id, layout)
+    reach("facts-written")
     _write_memory(session, run.id, layout, found, since)
+    reach("memory-written")
     write_arrivals(session, run.id)
     number = 1 + (Ledger(session).latest_number() or 0)
     leaves, root = changes.write(session, run.id, number, comparing.changes_sql(session, found.evidence, since))

@@ -35,6 +35,7 @@ from ruleengine.store.refusals import (
     no_version,
     unknown_customer,
 )
+from ruleengine.store.steps import reach
 from ruleengine.store.store import Tables
 from ruleengine.store.writer import need, reason_of
 
@@ -77,6 +78,7 @@ class PostgresWriter:
         with self._session.transaction():
             runs.add(self._session, run, header.texts)
         self._begun[run.id] = run
+        reach("run-begun")
         return run
 
     def fail(self, run: Run, reason: str) -> Run:
@@ -107,10 +109,14 @@ class PostgresWriter:
             lent = Session(connection, self._session.profile)
             with lent.lent():
                 delta = staging.stage(lent, run, layout)
+            reach("before-staged")
             lent.run("COMMIT")
-            return delta
-        with self._session.transaction(), transfer.lifted(self._session, connection, layout, self._folder):
-            return staging.stage(self._session, run, layout)
+        else:
+            with self._session.transaction(), transfer.lifted(self._session, connection, layout, self._folder):
+                delta = staging.stage(self._session, run, layout)
+                reach("before-staged")
+        reach("staged")
+        return delta
 
     # -- publishing --------------------------------------------------------------------------------------
 
@@ -136,6 +142,7 @@ class PostgresWriter:
         with suppress(ProblemError):
             # It is published; what cannot be tidied now will be by the next writer.
             sweeping.sweep(self._session, alive=self._begun)
+        reach("swept")
         return made
 
     def rollback(self, number: int, reason: str) -> Version:
@@ -177,6 +184,7 @@ class PostgresWriter:
             # The answer to COMMIT is lost, and with it whether it was done.
             if not self._is_there(made, error):
                 raise
+        reach("committed")
         return made
 
     def _is_there(self, made: Version, error: StoreUnusableError) -> bool:
