@@ -40,6 +40,8 @@ def exit_code(error: ProblemError) -> int:
     match error:
         case refusals.StoreLockedError():
             return LOCKED
+        case outcome.CancelledError():
+            return STOPPED
         case refusals.StoreUnusableError() | refusals.WrongStoreError() | outcome.NotUsableError():
             return NOT_USABLE
         case refusals.NotThereError() | refusals.NotKeptError() | refusals.RefusedError() | outcome.NotThereError():

@@ -1,7 +1,6 @@
 """What everything that makes a version has at hand, and the way of a run from its beginning to its commit."""
 
 import contextlib
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from ruleengine.store import canonical, changes, ledger, manual, publishing, sql
 from ruleengine.store.comparing import name_tables
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
+from ruleengine.store.jobs import new_id
 from ruleengine.store.ledger import Ledger, text_of, transaction, update_run
 from ruleengine.store.names import Names
 from ruleengine.store.publishing import SERIAL_STEP, Publication
@@ -47,8 +47,8 @@ class Desk:
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    def begin(self, header: RunHeader, kind: VersionKind, base: int | None) -> Run:
-        run = self.new_run(header, kind, base)
+    def begin(self, header: RunHeader, kind: VersionKind, base: int | None, run_id: str | None = None) -> Run:
+        run = self.new_run(header, kind, base, run_id)
         with transaction(self.ledger):
             ledger.add_run(self.ledger, run, header.texts)
         self.begun[run.id] = run
@@ -56,23 +56,27 @@ class Desk:
         reach("run-begun")
         return run
 
-    def new_run(self, header: RunHeader, kind: VersionKind, base: int | None) -> Run:
-        return new_run(header, kind, base, self.actor, self.now())
+    def new_run(self, header: RunHeader, kind: VersionKind, base: int | None, run_id: str | None = None) -> Run:
+        return new_run(header, kind, base, self.actor, self.now(), run_id)
 
     def finish(self, run_id: str, to: RunState, *, reasons: Sequence[str] = (), **fields: Json) -> Run:
+        """Of a run that is at work; any other stays as it is."""
         if "report" in fields:
             fields["report"] = canonical.dump(fields["report"])
         with transaction(self.ledger):
-            update_run(
-                self.ledger,
-                run_id,
-                state=to,
-                finished_at=text_of(self.now()),
-                reasons=canonical.dump(list(reasons)),
-                **fields,
-            )
+            # An interruption may come between a commit and our knowing of it.
+            is_running = ledger.run_row(self.ledger, run_id)["state"] == RunState.RUNNING
+            if is_running:
+                update_run(
+                    self.ledger,
+                    run_id,
+                    state=to,
+                    finished_at=text_of(self.now()),
+                    reasons=canonical.dump(list(reasons)),
+                    **fields,
+                )
         self.begun.pop(run_id, None)
-        if to is not RunState.HELD:
+        if is_running and to is not RunState.HELD:
             self.folder.remove_run(run_id)
         return versions.run(dict(ledger.run_row(self.ledger, run_id)))
 
@@ -246,10 +250,12 @@ def header_of(version: Version, fingerprint: str | None) -> RunHeader:
     )
 
 
-def new_run(header: RunHeader, kind: VersionKind, base: int | None, actor: str, started: datetime) -> Run:
+def new_run(
+    header: RunHeader, kind: VersionKind, base: int | None, actor: str, started: datetime, run_id: str | None = None
+) -> Run:
     """A run that has just begun."""
     return Run(
-        id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        id=run_id or new_id(started),
         kind=kind,
         state=RunState.RUNNING,
         actor=actor,

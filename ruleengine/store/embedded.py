@@ -28,6 +28,7 @@ from ruleengine.store import (
     versions,
 )
 from ruleengine.store.auditing import Audit
+from ruleengine.store.book import Book, FileBook
 from ruleengine.store.comparing import clear, name_tables
 from ruleengine.store.content import Content
 from ruleengine.store.desk import Desk
@@ -71,6 +72,7 @@ class EmbeddedStore:
         self._ledger = Ledger(self._folder.ledger)
         self._keys = Keys(self._folder.keys)
         self._clock = clock
+        self.book: Book = FileBook(self._folder.jobs, self._folder.jobs_at_work)
 
     def inside(self, profile: Profile) -> bool:
         return False  # Results lie in DuckDB, which writes the files.
@@ -405,6 +407,12 @@ class EmbeddedStore:
             recalling.nothing(connection, memory, as_of)
             return None
         return self._from_files(find, duck=connection)
+
+    def refuse_busy(self) -> None:
+        try:
+            lock.refuse_held(self._folder.lock)
+        except OSError as error:
+            raise unusable(error) from error
 
     @contextmanager
     def writer(self, actor: str, identity: Identity) -> Iterator[EmbeddedWriter]:

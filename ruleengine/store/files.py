@@ -13,6 +13,8 @@ class Folder:
     """
     ledger.db           versions, runs, names, and the rows that are served
     keys.db             keys of the API
+    jobs.db             what was asked of servers and runs
+    jobs/               a file for each job at work, locked by its process
     writer.lock
     runs/RUN/           changes.parquet; of a run arrivals.parquet, state.parquet, values.parquet, salts.parquet;
                         memory.parquet where it has something to remember; of a rollback overlay.parquet where
@@ -26,6 +28,8 @@ class Folder:
         self.ledger = root / "ledger.db"
         self.moving = root / "moving.db"
         self.keys = root / "keys.db"
+        self.jobs = root / "jobs.db"
+        self.jobs_at_work = root / "jobs"
         self.lock = root / "writer.lock"
         self.runs = root / "runs"
         self.salts = root / "salts"

@@ -23,10 +23,8 @@ def hold(path: Path, actor: str) -> Iterator[Holder]:
     """Hold the lock, or raise StoreLockedError at once."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreLockedError(_read_holder(path)) from None
+        if not _taken(descriptor):
+            raise StoreLockedError(_read_holder(path))
         holder = Holder(
             actor=actor,
             pid=os.getpid(),
@@ -41,6 +39,31 @@ def hold(path: Path, actor: str) -> Iterator[Holder]:
             os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)  # This lets go of the lock too.
+
+
+def refuse_held(path: Path) -> None:
+    """Raise StoreLockedError where somebody holds the lock, and leave it to others otherwise."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StoreLockedError(_read_holder(path)) from None
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    for again in range(5):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if again < 4:
+                time.sleep(0.002)  # It may be somebody who only looks.
+    return False
 
 
 def _read_holder(path: Path) -> Holder | None:

@@ -35,6 +35,7 @@ class RunState(StrEnum):
     UNCHANGED = "unchanged"
     """The same rules, parameters, as-of and data as the current version: no new version was made."""
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
 from ruleengine.store.auditing import Audit
+from ruleengine.store.book import Book
 from ruleengine.store.content import Content
 from ruleengine.store.previewing import Asked
 from ruleengine.store.records import (
@@ -164,6 +165,15 @@ class Store(Protocol):
         """The key as it is then; one that was revoked before stays as it is. NotThereError of an unknown one."""
         ...
 
+    @property
+    def book(self) -> Book:
+        """Small tables beside what is published: see `store.jobs` and `store.replies`."""
+        ...
+
+    def refuse_busy(self) -> None:
+        """Raise StoreLockedError where somebody writes; who begins to write meanwhile is not held up."""
+        ...
+
     def writer(self, actor: str, identity: Identity) -> AbstractContextManager["Writer"]:
         """The one writer. Creates the store; raises StoreLockedError at once where another one is at work.
 
@@ -186,7 +196,9 @@ class Writer(Protocol):
         """The current version, if a run of this would only repeat it. Ask before computing anything."""
         ...
 
-    def begin(self, header: RunHeader) -> Run: ...
+    def begin(self, header: RunHeader, run_id: str | None = None) -> Run:
+        """A run; of the id of a job that it is of, if it is."""
+        ...
 
     def stage(self, run: Run, connection: Tables, layout: Layout) -> Delta:
         """Compare `result_values` and `result_assignments` with what is published, and write the run beside it. A
@@ -201,7 +213,9 @@ class Writer(Protocol):
         """Keep the staged run; readers stay on the current version."""
         ...
 
-    def fail(self, run: Run, reason: str) -> Run: ...
+    def fail(self, run: Run, reason: str, *, cancelled: bool = False) -> Run:
+        """Nothing of a run that is published, or held, is taken back."""
+        ...
 
     def publish_held(self, run_id: str, reason: str) -> Version:
         """Publish a held run, while the version it was compared with still holds."""

@@ -44,13 +44,13 @@ class EmbeddedWriter:
         current = self._desk.current()
         return current if current and versions.repeats(current, header) else None
 
-    def begin(self, header: RunHeader) -> Run:
+    def begin(self, header: RunHeader, run_id: str | None = None) -> Run:
         with told():
-            return self._desk.begin(header, VersionKind.RUN, base=None)
+            return self._desk.begin(header, VersionKind.RUN, None, run_id)
 
-    def fail(self, run: Run, reason: str) -> Run:
+    def fail(self, run: Run, reason: str, *, cancelled: bool = False) -> Run:
         with told():
-            return self._desk.finish(run.id, RunState.FAILED, reasons=[reason])
+            return self._desk.finish(run.id, ended(cancelled), reasons=[reason])
 
     def hold(self, delta: Delta, reasons: Sequence[str], *, report: Json = None) -> Run:
         with told():
@@ -117,6 +117,10 @@ def told() -> Iterator[None]:
         yield
     except (OSError, *sqlite.UNUSABLE, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise unusable(error) from error
+
+
+def ended(cancelled: bool) -> RunState:
+    return RunState.CANCELLED if cancelled else RunState.FAILED
 
 
 def need(reason: str) -> None:

@@ -52,15 +52,27 @@ class Phase:
 class Clock:
     """What is being done, and how long each phase of it took."""
 
-    progress: Callable[[str], None]
+    told: Callable[[str], None] = lambda what: None
     phases: list[Phase] = field(default_factory=list)
+    """Those that are over."""
+    under_way: str | None = None
+    """The phase that was entered last."""
+    step: str | None = None
+    """Of the phase, in words."""
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        self.progress(name)
+        self.under_way, self.step = name, None
+        self.told(name)
         start = time.perf_counter()
         yield
         self.phases.append(Phase(name=name, seconds=round(time.perf_counter() - start, 3)))
+        self.step = None
+
+    def progress(self, step: str) -> None:
+        """A phase enters a step."""
+        self.step = step
+        self.told(step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

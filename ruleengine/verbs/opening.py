@@ -94,16 +94,51 @@ def opened(path: Path, overrides: Mapping[str, str] | None = None, measure: str 
     `measure` names a metric or attribute that is a number.
     """
     manifest, sources = read(path)
+    try:
+        found = _opened(manifest, sources, reader(manifest), overrides, measure)
+    except ProblemError as error:
+        raise ProblemError(*located(error.problems, manifest.directory)) from None
+    return replace(found, warnings=located(found.warnings, manifest.directory))
+
+
+def opened_texts(
+    manifest: Manifest,
+    files: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+    measure: str | None = None,
+) -> Opened:
+    """The same of rule texts, by the names of their files, in place of those in the manifest's folder."""
+    return _opened(manifest, sources_of(files), reader_inside(manifest), overrides, measure)
+
+
+def sources_of(files: Mapping[str, str]) -> tuple[Source, ...]:
+    """Rule texts by the names of their files, as if they lay in one folder."""
+    return tuple(Source(name, text) for name, text in sorted(files.items()))
+
+
+def reader_inside(manifest: Manifest) -> Reader:
+    """How `use` finds files in the ruleset's folder, and nowhere else."""
+    inside = reader(manifest)
+    return lambda name: None if name.startswith(("/", "../")) else inside(name)
+
+
+def _opened(
+    manifest: Manifest,
+    sources: Iterable[Source],
+    read: Reader,
+    overrides: Mapping[str, str] | None,
+    measure: str | None,
+) -> Opened:
     today = datetime.now(manifest.zone).date()
     result = check(
-        sources,
+        tuple(sources),
         manifest.name,
         manifest.timezone,
         overrides=overrides,
         today=today,
-        read=reader(manifest),
+        read=read,
         measure=measure,
     )
     if result.ruleset is None or any(problem.is_error for problem in result.problems):
-        raise ProblemError(*located(result.problems, manifest.directory))
-    return Opened(manifest, result.ruleset, located(result.problems, manifest.directory), result.measure)
+        raise ProblemError(*result.problems)
+    return Opened(manifest, result.ruleset, tuple(result.problems), result.measure)

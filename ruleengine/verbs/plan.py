@@ -16,6 +16,7 @@ from ruleengine.store import previewing
 from ruleengine.store.previewing import Asked
 from ruleengine.store.records import Amount, Counts, Key, Kind, Movement, Preview, Shift
 from ruleengine.store.refusals import refuse_another
+from ruleengine.store.store import Store
 from ruleengine.verbs import opening, published
 from ruleengine.verbs.computing import Clock, Computed, LeftOut, Phase, computed, not_usable
 from ruleengine.verbs.explain import RuleExplanation, explained_now
@@ -141,18 +142,37 @@ def plan(
     with clock.phase("checking"):
         opened = opening.opened(path, parameters, metric)
         other = _other(against, metric) if against else None
-    manifest, ruleset = opened.manifest, opened.ruleset
     if other:
         theirs, ours = (str(each.ruleset.entity.key.type) for each in (other, opened))
         if theirs != ours:
             raise ProblemError(codes.keys_differ(None, path=str(against), found=theirs, wanted=ours))
+    with published.opened(path, profile) as (_, store):
+        return plan_in(
+            store, opened, profile, as_of, metric=metric, samples=samples, other=other, against=against, clock=clock
+        )
+
+
+def plan_in(
+    store: Store,
+    opened: Opened,
+    profile: str,
+    as_of: date | None,
+    *,
+    metric: str | None,
+    samples: int,
+    clock: Clock,
+    other: Opened | None = None,
+    against: Path | None = None,
+) -> PlanReport:
+    """As `plan`, of rules that are checked; `other` are those of `against`, with keys of the same type."""
+    manifest, ruleset = opened.manifest, opened.ruleset
     today = datetime.now(manifest.zone).date()
     day = as_of or today
     warnings = list(opened.warnings)
     if day > today:
         warnings.append(codes.as_of_ahead(None, as_of=str(day), today=str(today)))
     data = manifest.profile(profile)
-    with published.opened(path, profile) as (_, store), tempfile.TemporaryDirectory(prefix="ruleengine-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ruleengine-") as folder:
         if identity := store.identity():
             refuse_another(identity, published.identity_for(ruleset))
         seen = _watched(data, {*ruleset.bound, *(other.ruleset.bound if other else ())})

@@ -5,20 +5,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ruleengine import settings
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.messages import wording
 from ruleengine.diagnostics.problem import Problem, ProblemError
+from ruleengine.diagnostics.render import render_json
 from ruleengine.engines import opening as engines
 from ruleengine.engines.engine import DraftCount
 from ruleengine.schema import Profile
-from ruleengine.store.records import Counts, Delta, Json, Movement, Run, RunHeader, Version
+from ruleengine.store.jobs import Job, Jobs, cancelled
+from ruleengine.store.records import Counts, Delta, Json, Movement, Run, RunHeader, RunState, Version
 from ruleengine.store.refusals import StoreUnusableError
 from ruleengine.store.store import Store, Writer
 from ruleengine.verbs import guards, opening, published
+from ruleengine.verbs.attending import Attempt, attended, patiently
 from ruleengine.verbs.checkout import checkout
 from ruleengine.verbs.computing import Clock, Computed, LeftOut, Phase, computed, not_usable
 from ruleengine.verbs.fingerprint import UNKNOWN, Fingerprint, take
@@ -79,30 +82,54 @@ def run(
     with clock.phase("checking"):
         opened = opening.opened(path, parameters)
     with published.opened(path, profile) as (manifest, store):
-        return _run(opened, manifest.profile(profile), store, as_of, parameters or {}, name, clock)
+        work = _work(opened, manifest.profile(profile), as_of, parameters or {}, clock)
+        jobs = Jobs(store.book)
+        with store.writer(name, published.identity_for(opened.ruleset)) as writer:
+            job = jobs.new("run", name, {"as_of": work.day.isoformat(), "set": dict(work.parameters)})
+            jobs.add(job)
+            with attended(jobs, job, clock) as attempt:
+                report = work.do(store, writer, attempt)
+                attempt.ended(outcome_of(report), kept(report))
+                return report
+
+
+def run_as(job: Job, path: Path, profile: str, store: Store, attempt: Attempt, clock: Clock) -> RunReport:
+    """The same for a job that was asked for; StoreLockedError where somebody else writes for long."""
+    with clock.phase("checking"):
+        opened = opening.opened(path, job.asked["set"])
+    day = date.fromisoformat(job.asked["as_of"])
+    work = _work(opened, opened.manifest.profile(profile), day, job.asked["set"], clock)
+    with patiently(store, job.actor, published.identity_for(opened.ruleset)) as writer:
+        return work.do(store, writer, attempt)
 
 
 def run_into(store: Store, opened: Opened, profile: Profile, as_of: date, parameters: Mapping[str, str]) -> RunReport:
     """One run of rules that are checked, with the parameters that they were checked with, on a profile's data."""
-    return _run(opened, profile, store, as_of, parameters, "ruleengine test", Clock(lambda phase: None))
+    work = _work(opened, profile, as_of, parameters, Clock())
+    with store.writer("ruleengine test", published.identity_for(opened.ruleset)) as writer:
+        return work.do(store, writer, Attempt())
 
 
-def _run(
-    opened: Opened,
-    profile: Profile,
-    store: Store,
-    as_of: date | None,
-    parameters: Mapping[str, str],
-    actor: str,
-    clock: Clock,
-) -> RunReport:
+def outcome_of(report: RunReport) -> Mapping[str, Any]:
+    """What a job keeps of it in short."""
+    state = RunState.PUBLISHED if report.outcome == "detached" else RunState(report.outcome)
+    return {"state": state.value, "reasons": list(report.reasons), "version": report.version}
+
+
+def kept(report: RunReport) -> Mapping[str, Any]:
+    """The report as JSON, without rows of the data, which would outlast the customers whose they are."""
+    checks = tuple(replace(check, rows=()) for check in report.checks)
+    return {**as_json(replace(report, checks=checks)), "warnings": render_json(report.warnings)}
+
+
+def _work(opened: Opened, profile: Profile, as_of: date | None, parameters: Mapping[str, str], clock: Clock) -> "_Work":
     manifest, ruleset = opened.manifest, opened.ruleset
     today = datetime.now(manifest.zone).date()
     day = as_of or today
     warnings = list(opened.warnings)
     if day > today:
         warnings.append(codes.as_of_ahead(None, as_of=str(day), today=str(today)))
-    job = _Job(
+    return _Work(
         ruleset=ruleset,
         profile=profile,
         day=day,
@@ -111,12 +138,10 @@ def _run(
         clock=clock,
         warnings=warnings,
     )
-    with store.writer(actor, published.identity_for(ruleset)) as writer:
-        return job.do(store, writer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
+class _Work:
     ruleset: Ruleset
     profile: Profile
     day: date
@@ -126,26 +151,28 @@ class _Job:
     clock: Clock
     warnings: list[Problem]
 
-    def do(self, store: Store, writer: Writer) -> RunReport:
+    def do(self, store: Store, writer: Writer, attempt: Attempt) -> RunReport:
         header = self._header()
         try:
             with self.clock.phase("reading the data"):
                 header = replace(header, engine=engines.release(self.profile))
                 data = self._fingerprint()
         except (ProblemError, OSError) as error:
-            with _recorded(writer, writer.begin(header)):
+            with _recorded(writer, writer.begin(header, attempt.run_id), attempt):
                 raise not_usable(error) from error
         header = replace(header, fingerprint=data.hash)
         if (current := writer.same_as_current(header)) is not None:
+            attempt.settle()
             return self._unchanged(header, current, published.ordered(store, current))
-        begun = writer.begin(header)
-        with _recorded(writer, begun):
+        begun = writer.begin(header, attempt.run_id)
+        with _recorded(writer, begun, attempt):
             with computed(self.ruleset, self.profile, self.day, self.clock, store) as found:
                 self.warnings.extend(found.warnings)
                 data.refuse_changes()
                 with self.clock.phase("comparing"):
                     delta = writer.stage(begun, found.connection, found.layout)
             report = self._report(header, delta, found)
+            attempt.settle()
             if report.reasons:
                 writer.hold(delta, report.reasons, report=self._kept(report))
                 return replace(report, phases=tuple(self.clock.phases))
@@ -245,10 +272,14 @@ class _Job:
 
 
 @contextmanager
-def _recorded(writer: Writer, run: Run) -> Iterator[None]:
+def _recorded(writer: Writer, run: Run, attempt: Attempt) -> Iterator[None]:
     """Whatever goes wrong within is kept with the run as why it failed."""
     try:
         yield
+    except KeyboardInterrupt:
+        if attempt.cancelled is not None:
+            writer.fail(run, *cancelled(attempt.cancelled)["reasons"], cancelled=True)
+        raise
     except ProblemError as error:
         # Where the store itself is the trouble, its next writer finds the run and says so.
         with suppress(StoreUnusableError):

@@ -13,7 +13,6 @@ from ruleengine.interpreter.evaluation import Evaluation
 from ruleengine.interpreter.explanation import explain_rule
 from ruleengine.interpreter.memory import Recollection
 from ruleengine.schema import Manifest
-from ruleengine.source import Source
 from ruleengine.types import ColumnType, Kind, Type, Value
 from ruleengine.verbs import opening
 from ruleengine.verbs.check import CheckReport, checked_texts
@@ -76,11 +75,7 @@ def check_files(manifest: Manifest, files: Mapping[str, str], *, proofs: bool) -
 
 
 def _checked(manifest: Manifest, files: Mapping[str, str], *, proofs: bool) -> tuple[CheckReport, Ruleset | None]:
-    sources = [Source(name, text) for name, text in sorted(files.items())]
-    inside = opening.reader(manifest)
-    return checked_texts(
-        manifest, sources, lambda name: None if name.startswith(("/", "../")) else inside(name), proofs=proofs
-    )
+    return checked_texts(manifest, opening.sources_of(files), opening.reader_inside(manifest), proofs=proofs)
 
 
 def evaluate(ruleset: Ruleset, given: Given, as_of: date) -> WhatIf:

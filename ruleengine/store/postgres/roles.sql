@@ -23,6 +23,7 @@ GRANT UPDATE ON {schema}.runs, {schema}.pointer, {schema}.writer, {schema}.api_k
 GRANT UPDATE (to_version) ON {schema}.assignments, {schema}.customers TO {runner};
 GRANT UPDATE (leaf), DELETE ON {schema}.changes TO {runner};
 GRANT DELETE ON {schema}.arrivals, {schema}.facts, {schema}.memory TO {runner};
+GRANT UPDATE, DELETE ON {schema}.jobs, {schema}.replies TO {runner};
 
 -- Owns the schema: `ruleengine db upgrade`.
 GRANT ALL ON SCHEMA {schema} TO {admin};

@@ -110,10 +110,7 @@ def lock_key(session: Session) -> str:
 def lock(session: Session, actor: str) -> None:
     """Become the one writer, until the connection ends; StoreLockedError at once where there is another."""
     if not session.row(f"SELECT pg_try_advisory_lock({lock_key(session)})")[0]:
-        row = session.row(f"SELECT actor, pid, host, started FROM {session.schema}.writer")
-        raise StoreLockedError(
-            Holder(actor=row[0], pid=row[1], host=row[2], started=row[3]) if row and row[0] else None
-        )
+        raise _locked(session)
     session.run(
         f"INSERT INTO {session.schema}.writer VALUES (true, %s, %s, %s, %s) ON CONFLICT (one) DO UPDATE "
         f"SET actor = excluded.actor, pid = excluded.pid, host = excluded.host, started = excluded.started",
@@ -122,6 +119,27 @@ def lock(session: Session, actor: str) -> None:
         socket.gethostname(),
         datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def refuse_locked(session: Session) -> None:
+    """Raise StoreLockedError where there is a writer; whoever becomes one meanwhile is not held up."""
+    if is_held(session, lock_key(session)):
+        raise _locked(session)
+
+
+def _locked(session: Session) -> StoreLockedError:
+    row = session.row(f"SELECT actor, pid, host, started FROM {session.schema}.writer")
+    return StoreLockedError(Holder(actor=row[0], pid=row[1], host=row[2], started=row[3]) if row and row[0] else None)
+
+
+def is_held(session: Session, key: str) -> bool:
+    """Whether somebody holds the advisory lock of a key, an expression of type bigint. Asking holds nobody up."""
+    sql = (
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        f"AND (classid::bigint << 32) | objid::bigint = {key})"
+    )
+    return bool(session.row(sql)[0])
 
 
 # -- migrations --------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
 from ruleengine.store import archive, previewing
 from ruleengine.store.auditing import Audit
+from ruleengine.store.book import Book
 from ruleengine.store.content import Content
 from ruleengine.store.duck import connect
 from ruleengine.store.keys import dumped, loaded
@@ -36,6 +37,7 @@ from ruleengine.store.postgres import (
     transfer,
     unpacking,
 )
+from ruleengine.store.postgres.book import PostgresBook
 from ruleengine.store.postgres.documents import rendered
 from ruleengine.store.postgres.holdings import State
 from ruleengine.store.postgres.ledger import Ledger
@@ -89,6 +91,7 @@ class PostgresStore:
         self._local = threading.local()
         self._opened: list[Session] = []
         self._identity: Identity | None = None
+        self.book: Book = PostgresBook(self._reading, lambda: session.opened(profile))
 
     @property
     def profile(self) -> Profile:
@@ -472,6 +475,11 @@ class PostgresStore:
         return key
 
     # -- writing -----------------------------------------------------------------------------------------
+
+    def refuse_busy(self) -> None:
+        with self._reading() as ledger:
+            if ledger is not None:
+                session.refuse_locked(ledger.session)
 
     @contextmanager
     def writer(self, actor: str, identity: Identity) -> Iterator[PostgresWriter]:

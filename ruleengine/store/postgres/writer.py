@@ -37,7 +37,7 @@ from ruleengine.store.refusals import (
 )
 from ruleengine.store.steps import reach
 from ruleengine.store.store import Tables
-from ruleengine.store.writer import need, reason_of
+from ruleengine.store.writer import ended, need, reason_of
 
 
 class PostgresWriter:
@@ -73,32 +73,34 @@ class PostgresWriter:
         current = self._ledger.current()
         return current if current and versions.repeats(current, header) else None
 
-    def begin(self, header: RunHeader) -> Run:
-        run = new_run(header, VersionKind.RUN, None, self._actor, self._now())
+    def begin(self, header: RunHeader, run_id: str | None = None) -> Run:
+        run = new_run(header, VersionKind.RUN, None, self._actor, self._now(), run_id)
         with self._session.transaction():
             runs.add(self._session, run, header.texts)
         self._begun[run.id] = run
         reach("run-begun")
         return run
 
-    def fail(self, run: Run, reason: str) -> Run:
-        return self._finish(run.id, RunState.FAILED, reasons=[reason])
+    def fail(self, run: Run, reason: str, *, cancelled: bool = False) -> Run:
+        return self._finish(run.id, ended(cancelled), reasons=[reason])
 
     def hold(self, delta: Delta, reasons: Sequence[str], *, report: Json = None) -> Run:
         return self._finish(delta.run.id, RunState.HELD, reasons=reasons, report=canonical.dump(report))
 
     def _finish(self, run_id: str, to: RunState, *, reasons: Sequence[str] = (), **fields: object) -> Run:
         with self._session.transaction():
-            runs.update(
-                self._session,
-                run_id,
-                state=to.value,
-                finished_at=text_of(self._now()),
-                reasons=canonical.dump(list(reasons)),
-                **fields,
-            )
-            if to is not RunState.HELD:
-                sweeping.remove(self._session, [run_id])
+            # An interruption may come between a commit and our knowing of it.
+            if self._ledger.run(run_id).state is RunState.RUNNING:
+                runs.update(
+                    self._session,
+                    run_id,
+                    state=to.value,
+                    finished_at=text_of(self._now()),
+                    reasons=canonical.dump(list(reasons)),
+                    **fields,
+                )
+                if to is not RunState.HELD:
+                    sweeping.remove(self._session, [run_id])
         self._begun.pop(run_id, None)
         return self._ledger.run(run_id)
 
