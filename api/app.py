@@ -1,5 +1,6 @@
 """The application: what is done to each request, the routes, and the document that describes them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
@@ -8,8 +9,9 @@ from typing import Any
 from fastapi import Depends, FastAPI
 
 import ruleengine
-from ruleengine.schema import Manifest
+from ruleengine.schema import DEFAULT_PROFILE, Manifest
 from ruleengine.store.store import Store
+from ruleengine.verbs.jobs import Processes
 
 from . import (
     by_hand,
@@ -20,6 +22,7 @@ from . import (
     members,
     metrics,
     openapi,
+    plans,
     problems,
     rulesets,
     runs,
@@ -28,6 +31,7 @@ from . import (
 )
 from .access import Access
 from .edge import Edge
+from .once import Once
 from .provenance import Published
 from .writing import Desk
 
@@ -36,12 +40,13 @@ def create_app(
     store: Store,
     manifest: Manifest,
     *,
+    profile: str = DEFAULT_PROFILE,
     local: bool = True,
     rate: int | None = None,
     today: Callable[[], date] | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Edge:
-    """Answers from a store, which stays the caller's to close.
+    """Answers from a store, which stays the caller's to close. `profile` is the one that runs and plans are of.
 
     `local`: only to clients on this machine, and without keys as long as none was ever given. `rate`: requests a second
     for each key. Answers without an end come to one once the server is `stopping`.
@@ -49,12 +54,15 @@ def create_app(
     published = Published(store, manifest, today)
     access = Access(store, published.today, rate, required=not local)
     desk = Desk(published)
+    once = Once(published)
+    processes = Processes(store, manifest, profile)
     figures = metrics.Metrics(published)
     customer_routes = customers.CustomerRoutes(published, access)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        await asyncio.to_thread(processes.stop)
         desk.close()
         published.close()
 
@@ -82,8 +90,9 @@ def create_app(
         app.include_router(module.router(published))
     app.include_router(changes.router(published, stopping))
     app.include_router(metrics.router(figures))
-    for module in (by_hand, runs):
-        app.include_router(module.router(published, desk))
+    app.include_router(by_hand.router(published, desk))
+    app.include_router(runs.router(published, desk, once, processes))
+    app.include_router(plans.router(published, once, processes))
     described: dict[str, Any] = {}
 
     def document() -> dict[str, Any]:

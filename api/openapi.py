@@ -14,6 +14,17 @@ from .models.author import RulesToCheck, ToEvaluate
 from .models.common import Problem
 from .problems import Kind
 
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "Asked for; how far it is, and what came of it, is at `Location`.",
+        "headers": {
+            "Location": {"description": "Where to ask.", "schema": {"type": "string"}},
+            "Retry-After": {"description": "Seconds.", "schema": {"type": "string"}},
+        },
+    }
+}
+"""The response of an operation that only begins something."""
+
 VERSION = "3.1.0"
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE = (problems.method_not_allowed, problems.host_not_served, problems.internal_error)

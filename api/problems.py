@@ -111,10 +111,16 @@ value_unknown = Kind(
 )
 rule_unknown = Kind("rule_unknown", 404, "Unknown rule", "{message}")
 run_unknown = Kind("run_unknown", 404, "Unknown run", "{message}")
+plan_unknown = Kind("plan_unknown", 404, "Unknown plan", "There is no plan `{plan}`, or it is not kept any more.")
 method_not_allowed = Kind("method_not_allowed", 405, "Method not allowed", "`Allow` says what this path is for.")
 body_late = Kind("body_late", 408, "Body came too slowly", "The body was not there within {seconds} seconds.")
 refused = Kind("refused", 409, "Cannot be done", "{message}")
 writer_busy = Kind("writer_busy", 409, "Somebody else writes", "A run, or another write, is at work; ask again later.")
+plan_busy = Kind("plan_busy", 409, "Another plan is at work", "Another plan is being computed; ask again later.")
+too_late = Kind("too_late", 409, "Too late to cancel", "`{job}` is {state}; it cannot be cancelled any more.")
+request_unanswered = Kind(
+    "request_unanswered", 409, "Being answered", "The same request came before, and is still being answered."
+)
 version_not_kept = Kind("version_not_kept", 410, "Version no longer kept", "{message}")
 version_moved = Kind("version_moved", 412, "Not the version you saw", "Version {version} is the current one.")
 body_too_large = Kind("body_too_large", 413, "Body too large", "A body may have at most {most} bytes.")
@@ -126,6 +132,9 @@ host_not_served = Kind(
 )
 body_invalid = Kind("body_invalid", 422, "Invalid body", "The body is JSON, but not what this path asks for.")
 rules_invalid = Kind("rules_invalid", 422, "Rules with problems", "`problems` tells what is wrong with the rules.")
+idempotency_key_reused = Kind(
+    "idempotency_key_reused", 422, "Key of another request", "Another request came with this Idempotency-Key before."
+)
 too_many_requests = Kind("too_many_requests", 429, "Too many requests", "Ask again once `Retry-After` is over.")
 internal_error = Kind("internal_error", 500, "Internal error", "A mistake of the server; its log tells more.")
 nothing_published = Kind("nothing_published", 503, "Nothing published yet", "There is no version to answer from yet.")
@@ -217,7 +226,8 @@ def of_problems(error: ProblemError) -> Refused:
         case NotThereError() | outcome.NotThereError():
             return _not_there(message, error.problems[0])
         case StoreLockedError():
-            return Refused(writer_busy, writer_busy.detail, headers={"retry-after": RETRY_AFTER})
+            holder = error.holder
+            return busy(writer_busy, {"actor": holder.actor, "since": holder.started} if holder else None)
         case RefusedError():
             return _refused(error.problems[0], message)
         case _ if error.problems[0].code is codes.actor_unreadable:
@@ -228,6 +238,11 @@ def of_problems(error: ProblemError) -> Refused:
             return store_unusable()
         case _:
             return internal_error()
+
+
+def busy(kind: Kind, holder: Mapping[str, str] | None) -> Refused:
+    """Somebody else is at work: `actor`, `since`, and the id of his run where it is one."""
+    return Refused(kind, kind.detail, {"holder": holder}, {"retry-after": RETRY_AFTER})
 
 
 def _refused(problem: Problem, message: str) -> Refused:

@@ -1,37 +1,43 @@
-"""Runs: what they came to; those that were held, published all the same; and versions rolled back."""
+"""Runs: asked for, looked at, cancelled; those that were held, published all the same; and versions rolled back."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from ruleengine.store.records import Run, Version
+from ruleengine.store.jobs import BusyError
+from ruleengine.store.records import Version
+from ruleengine.verbs import jobs
 from ruleengine.verbs import versions as verbs
+from ruleengine.verbs.jobs import Processes
 from ruleengine.verbs.shapes import as_json
 
 from . import parameters, problems
 from .models.common import Why
-from .models.operate import Publication, RunInFull, Runs
-from .openapi import refusals
+from .models.jobs import NewRun, RunInFull, Runs
+from .models.operate import Publication
+from .once import KINDS, IdempotencyKey, Once
+from .openapi import ACCEPTED, refusals
 from .provenance import Published, dumped
 from .writing import Desk, actor
 
 NOW = {"cache-control": "no-store"}
+SOON = {**NOW, "retry-after": "1"}
 Limit = Annotated[int, Query(ge=1, le=1000, description="The most runs; the latest come first.")]
-_WRITTEN = (
+OF_BODIES = (
     problems.parameter_unknown,
     problems.parameter_invalid,
     problems.body_unreadable,
     problems.body_late,
     problems.body_too_large,
     problems.body_invalid,
-    problems.refused,
-    problems.writer_busy,
-    problems.version_moved,
+    *KINDS,
 )
+_WRITTEN = (*OF_BODIES, problems.refused, problems.writer_busy, problems.version_moved)
 
 
-def router(published: Published, desk: Desk) -> APIRouter:
+def router(published: Published, desk: Desk, once: Once, processes: Processes) -> APIRouter:
     routes = APIRouter(tags=["operate"])
+    store = published.store
 
     def told(version: Version) -> Response:
         provenance = published.of(version.number)
@@ -39,34 +45,89 @@ def router(published: Published, desk: Desk) -> APIRouter:
         headers = {**NOW, "etag": provenance.etag}
         return Response(dumped(body), headers=headers, media_type="application/json")
 
+    async def shown(run_id: str) -> bytes:
+        status, result = await published.slowly(jobs.run, store, run_id)
+        return dumped({**as_json(status), **in_full(result)})
+
     @routes.get(
         "/v1/runs",
         response_model=Runs,
         operation_id="listRuns",
         summary="Runs, and what they came to",
-        description="The latest first: running, held, published, unchanged or failed, and why.",
+        description=(
+            "The latest first, however they began: running, held, published, unchanged, failed or cancelled, and why."
+        ),
         responses=refusals(problems.parameter_unknown, problems.parameter_invalid),
         dependencies=[Depends(parameters.only("limit"))],
     )
     async def runs(limit: Limit = 100) -> Response:
-        body = {"runs": [_short(run) for run in published.store.runs(limit)]}
+        found = await published.slowly(jobs.runs, store, limit)
+        body = {"runs": [_short(as_json(run)) for run in found]}
         return Response(dumped(body), headers=NOW, media_type="application/json")
+
+    @routes.post(
+        "/v1/runs",
+        response_model=RunInFull,
+        status_code=202,
+        operation_id="startRun",
+        summary="Tag every customer",
+        description=(
+            "By the rules and the data that the server's ruleset has then, in a process of its own: readers stay on "
+            "the last version until it is published. One run is at work at a time."
+        ),
+        responses=ACCEPTED | refusals(*OF_BODIES, problems.refused, problems.writer_busy),
+        dependencies=[Depends(parameters.only())],
+    )
+    async def start(request: Request, body: NewRun, idempotency_key: IdempotencyKey = None) -> Response:
+        async def answer() -> Response:
+            who = actor(request, body.actor)
+            try:
+                job = await desk.write(jobs.ask_run, store, body.as_of or published.today(), body.set, who)
+            except BusyError as error:
+                holder = {"actor": error.job.actor, "since": as_json(error.job.asked_at), "run": error.job.id}
+                raise problems.busy(problems.writer_busy, holder) from None
+            await published.slowly(processes.start, job)
+            headers = {**SOON, "location": f"/v1/runs/{job.id}"}
+            return Response(await shown(job.id), 202, headers, "application/json")
+
+        return await once.answered(request, idempotency_key, answer)
 
     @routes.get(
         "/v1/runs/{run:segment}",
         response_model=RunInFull,
         operation_id="readRun",
         summary="One run",
-        description="With what it would change, also while it is held.",
+        description="How far it is; what it would change, also while it is held; and its report.",
         responses=refusals(
             problems.path_unreadable, problems.parameter_unknown, problems.parameter_invalid, problems.run_unknown
         ),
         dependencies=[Depends(parameters.only())],
     )
     async def run(run: str) -> Response:
-        found = published.store.run(run)
-        body = {**_short(found), "counts": as_json(found.counts), "movement": as_json(found.movement)}
-        return Response(dumped(body), headers=NOW, media_type="application/json")
+        return Response(await shown(run), headers=NOW, media_type="application/json")
+
+    @routes.post(
+        "/v1/runs/{run:segment}:cancel",
+        response_model=RunInFull,
+        status_code=202,
+        operation_id="cancelRun",
+        summary="End a run",
+        description=(
+            "Nothing is published then, and the run says who ended it. Also of a run that began on the command line. "
+            "Once a run has begun to publish, it is too late."
+        ),
+        responses=ACCEPTED | refusals(*OF_BODIES, problems.path_unreadable, problems.run_unknown, problems.too_late),
+        dependencies=[Depends(parameters.only())],
+    )
+    async def cancel(request: Request, run: str, body: Why, idempotency_key: IdempotencyKey = None) -> Response:
+        async def answer() -> Response:
+            status, _ = await published.slowly(jobs.run, store, run)
+            who = actor(request, body.actor)
+            if not await published.slowly(jobs.cancel, store, "run", run, who, body.reason):
+                raise problems.too_late(job=run, state=status.state.value)
+            return Response(await shown(run), 202, {**SOON, "location": f"/v1/runs/{run}"}, "application/json")
+
+        return await once.answered(request, idempotency_key, answer)
 
     @routes.post(
         "/v1/runs/{run:segment}:publish",
@@ -77,10 +138,13 @@ def router(published: Published, desk: Desk) -> APIRouter:
         responses=refusals(*_WRITTEN, problems.path_unreadable, problems.run_unknown),
         dependencies=[Depends(parameters.only())],
     )
-    async def publish(request: Request, run: str, body: Why) -> Response:
-        check = desk.unchanged(request)
-        who = actor(request, body.actor)
-        return told(await desk.write(verbs.publish_in, published.store, run, body.reason, who, check))
+    async def publish(request: Request, run: str, body: Why, idempotency_key: IdempotencyKey = None) -> Response:
+        async def answer() -> Response:
+            check = desk.unchanged(request)
+            who = actor(request, body.actor)
+            return told(await desk.write(verbs.publish_in, store, run, body.reason, who, check))
+
+        return await once.answered(request, idempotency_key, answer)
 
     @routes.post(
         "/v1/versions/{number}:rollback",
@@ -91,25 +155,28 @@ def router(published: Published, desk: Desk) -> APIRouter:
         responses=refusals(*_WRITTEN, problems.version_unknown),
         dependencies=[Depends(parameters.only())],
     )
-    async def rollback(request: Request, number: Annotated[int, Path(ge=1, le=10**15)], body: Why) -> Response:
-        check = desk.unchanged(request)
-        who = actor(request, body.actor)
-        return told(await desk.write(verbs.rollback_in, published.store, number, body.reason, who, check))
+    async def rollback(
+        request: Request,
+        number: Annotated[int, Path(ge=1, le=10**15)],
+        body: Why,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response:
+        async def answer() -> Response:
+            check = desk.unchanged(request)
+            who = actor(request, body.actor)
+            return told(await desk.write(verbs.rollback_in, store, number, body.reason, who, check))
+
+        return await once.answered(request, idempotency_key, answer)
 
     return routes
 
 
-def _short(run: Run) -> dict[str, object]:
-    return {
-        "id": run.id,
-        "kind": run.kind.value,
-        "state": run.state.value,
-        "as_of": run.header.as_of.isoformat(),
-        "ruleset_hash": run.header.ruleset_hash,
-        "base": run.base,
-        "version": run.version,
-        "reasons": list(run.reasons),
-        "actor": run.actor,
-        "started_at": as_json(run.started_at),
-        "finished_at": as_json(run.finished_at),
-    }
+def in_full(result: Any) -> dict[str, Any]:
+    """What a job told at its end: what was wrong, or its report."""
+    if result is not None and result.keys() == {"problems"}:
+        return {"problems": result["problems"], "report": None}
+    return {"problems": [], "report": result}
+
+
+def _short(run: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in run.items() if name not in ("counts", "movement")}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
-from ruleengine.schema import Manifest
+from ruleengine.schema import DEFAULT_PROFILE, Manifest
 from ruleengine.settings import Serving
 from ruleengine.verbs.outcome import NotUsableError
 
@@ -34,18 +34,19 @@ def app(
     store: "Store",
     manifest: Manifest,
     *,
+    profile: str = DEFAULT_PROFILE,
     local: bool = True,
     rate: int | None = None,
     today: Callable[[], date] | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> "ASGIApp":
-    """The HTTP application over a store, which stays the caller's to close.
+    """The HTTP application over a store, which stays the caller's to close. `profile` is the one that runs are of.
 
     `local`: it answers to this machine alone, and without keys as long as none was ever given. `rate`: requests a
     second for each key.
     """
     create: Callable[..., ASGIApp] = import_module("ruleengine.api.app").create_app
-    return create(store, manifest, local=local, rate=rate, today=today, stopping=stopping)
+    return create(store, manifest, profile=profile, local=local, rate=rate, today=today, stopping=stopping)
 
 
 def serve(settings: Serving) -> None:
@@ -68,7 +69,14 @@ def _serve(
     import uvicorn
 
     config = uvicorn.Config(
-        app(store, manifest, local=local, rate=settings.rate, stopping=lambda: server.should_exit),
+        app(
+            store,
+            manifest,
+            profile=settings.profile,
+            local=local,
+            rate=settings.rate,
+            stopping=lambda: server.should_exit,
+        ),
         access_log=False,  # paths name customers
         backlog=BACKLOG,
         log_level="warning",
