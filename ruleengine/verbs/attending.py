@@ -47,8 +47,9 @@ class Attended(Attempt):
         self._clock = clock
         self._over = threading.Event()
         self._deciding = threading.Lock()
+        self._is_decided = threading.current_thread() is not threading.main_thread()
+        """Nobody cancels it any more; and elsewhere than in the main thread nobody could be told."""
         self._thread = threading.Thread(target=self._look, name=f"job {job.id}", daemon=True)
-        self._is_interruptible = threading.current_thread() is threading.main_thread()
 
     def __enter__(self) -> "Attended":
         self._thread.start()
@@ -60,7 +61,7 @@ class Attended(Attempt):
 
     def settle(self) -> None:
         with self._deciding:
-            self._over.set()
+            self._is_decided = True
             if not self._jobs.settle(self._job):
                 self.cancelled = self._jobs.cancelled(self._job)
                 raise KeyboardInterrupt
@@ -73,19 +74,23 @@ class Attended(Attempt):
         noted: Mapping[str, Any] | None = None
         while not self._over.is_set():
             with suppress(ProblemError):  # of a store that cannot be asked right now
-                progress = self._progress()
-                if progress != noted:
+                if (progress := self.progress) != noted:
                     self._jobs.note(self._job, progress)
                     noted = progress
-                if self._is_interruptible and (by := self._jobs.cancelled(self._job)) is not None:
-                    with self._deciding:
-                        if not self._over.is_set():
-                            self._over.set()
-                            self.cancelled = by
-                            os.kill(os.getpid(), signal.SIGINT)
+                if not self._is_decided:
+                    self._heed()
             self._over.wait(LOOK_EVERY)
 
-    def _progress(self) -> Mapping[str, Any]:
+    def _heed(self) -> None:
+        by = self._jobs.cancelled(self._job)
+        with self._deciding:
+            if by is not None and not self._is_decided:
+                self._is_decided = True
+                self.cancelled = by
+                os.kill(os.getpid(), signal.SIGINT)
+
+    @property
+    def progress(self) -> Mapping[str, Any]:
         clock = self._clock
         return {"phase": clock.under_way, "step": clock.step, "phases": as_json(tuple(clock.phases))}
 
@@ -116,6 +121,7 @@ def attended(jobs: Jobs, job: Job, clock: Clock) -> Iterator[Attended]:
             raise
         finally:
             with suppress(ProblemError):  # Then it is told as one whose process died.
+                jobs.note(job, attempt.progress)
                 jobs.finish(job, attempt.outcome, attempt.result)
 
 

@@ -182,18 +182,23 @@ def _status(begun: Run | None, job: Job | None) -> RunStatus:
             counts=None,
             movement=None,
         )
-    # What the store knows counts; but of a run whose process died it learns only when somebody writes next.
-    died = begun.state is RunState.RUNNING and outcome is not None
+    told: dict[str, Any] = {"state": begun.state.value, "reasons": begun.reasons, "version": begun.version}
+    if job is not None and outcome is None:
+        # Its process has not told all yet.
+        told = {"state": RunState.RUNNING.value, "reasons": (), "version": None}
+    elif outcome is not None and begun.state is RunState.RUNNING:
+        # Its process died, which the store learns only when somebody writes next.
+        told = {**told, **outcome}
     return RunStatus(
         id=begun.id,
         kind=begun.kind,
-        state=RunState(outcome["state"]) if died and outcome else begun.state,
+        state=RunState(told["state"]),
         **progress,
         as_of=begun.header.as_of,
         ruleset_hash=begun.header.ruleset_hash,
         base=begun.base,
-        version=begun.version,
-        reasons=tuple(outcome["reasons"]) if died and outcome else begun.reasons,
+        version=told["version"],
+        reasons=tuple(told["reasons"]),
         actor=begun.actor,
         started_at=job.asked_at if job else begun.started_at,
         finished_at=begun.finished_at or (job.finished_at if job else None),

@@ -35,7 +35,7 @@ def ruleset(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def started(ruleset: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
+def started(ruleset: Path, *options: str, name: str = "retail") -> Iterator[tuple[subprocess.Popen[str], str, int]]:
     """A server, and where it says that it is."""
     server = subprocess.Popen(
         [COMMAND, "serve", ruleset, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -43,7 +43,7 @@ def started(ruleset: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str
     try:
         assert server.stdout is not None
         line = server.stdout.readline()
-        found = re.fullmatch(r"Serving retail on http://(.+):(\d+)\n", line)
+        found = re.fullmatch(rf"Serving {name} on http://(.+):(\d+)\n", line)
         assert found, line + (server.stderr.read() if server.stderr and server.poll() is not None else "")
         yield server, found[1].strip("[]"), int(found[2])
     finally:
