@@ -135,7 +135,7 @@ def test_a_session_with_a_store_in_the_database(inside: Path) -> None:
         answer: dict[str, object] = json.loads(ask(verb, *words, "--format", "json"))
         return answer
 
-    assert as_json("db upgrade") == {"schema": "ours", "format": 1, "applied": [1]}
+    assert as_json("db upgrade") == {"schema": "ours", "format": 2, "applied": [1, 2]}
     assert as_json("db upgrade")["applied"] == []
     planned = as_json("plan", "--as-of", "2026-03-20")
     assert (planned["base"], planned["counts"]) == (None, as_json("plan", "--as-of", "2026-03-20")["counts"])
