@@ -7,6 +7,7 @@ from ruleengine.checking import expressions as checked
 from ruleengine.checking import rankings
 from ruleengine.checking.context import Context
 from ruleengine.checking.ruleset import Metric
+from ruleengine.checking.windowing import parts
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Place
 from ruleengine.source import Span
@@ -14,6 +15,9 @@ from ruleengine.syntax import nodes
 
 if TYPE_CHECKING:
     from ruleengine.checking.typing import Typing
+
+MAX_HEIGHT = 400
+"""Of the tree of a metric with those of the metrics that it names: passes walk it by recursion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,12 @@ class MetricBook:
         self._typing = typing
         self._made: dict[tuple[str, checked.Window | None], Metric | None] = {}
         self._making: list[str] = []
+        self._heights: dict[str, int] = {}
+        """Of each metric that was looked at, how high its tree is with those of all that it names."""
+        self._above = 0
+        """How high the trees of the metrics are that are being made, one on another."""
+        self._below: list[int] = [0]
+        """Of the metrics that are being made, how high the highest is that each of them names."""
         self._traits: dict[str, Traits] = {}
 
     def instance(self, declared: str, window: checked.Window | None, window_text: str) -> Metric | None:
@@ -45,6 +55,7 @@ class MetricBook:
         """
         key = (declared, window)
         if key in self._made:
+            self._below[-1] = max(self._below[-1], self._heights.get(declared, 0))
             return self._made[key]
         statement = self._typing.scope.metrics[declared]
         if declared in self._making:
@@ -57,10 +68,24 @@ class MetricBook:
                 )
             )
             return None
+        own = _height(statement)
+        if self._above + own > MAX_HEIGHT:
+            self._problem_of_height(self._typing.scope.metrics[self._making[0]] if self._making else statement)
+            self._made[key] = None
+            return None
         self._making.append(declared)
+        self._above += own
+        self._below.append(0)
         context = Context(place="metric", window=window, window_text=window_text)
         expression = self._defined(statement, context)
         self._making.pop()
+        self._above -= own
+        below = self._below.pop()
+        self._heights[declared] = own + below
+        self._below[-1] = max(self._below[-1], own + below)
+        if below <= MAX_HEIGHT < own + below:  # those that name this one are not told as well
+            self._problem_of_height(statement)
+            expression = None
         metric = None
         if expression is not None:
             metric = Metric(
@@ -73,6 +98,9 @@ class MetricBook:
             self.instances[metric.name] = metric
         self._made[key] = metric
         return metric
+
+    def _problem_of_height(self, statement: nodes.MetricStatement | nodes.ScoreStatement) -> None:
+        self._typing.problems.add(codes.metric_chain(statement.name.span, name=statement.name.text, most=MAX_HEIGHT))
 
     def _defined(
         self, statement: nodes.MetricStatement | nodes.ScoreStatement, context: Context
@@ -117,6 +145,10 @@ class MetricBook:
 
     def reads_events(self, expression: checked.Expression) -> bool:
         return self._look(expression).events
+
+
+def _height(node: nodes.Node) -> int:
+    return 1 + max(map(_height, parts(node)), default=0)
 
 
 def instance_name(declared: str, window: checked.Window | None, window_text: str) -> str:

@@ -18,6 +18,8 @@ from ruleengine.types import Kind
 
 _HOLE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _RULE = Context(place="rule")
+MAX_STEPS = 100
+"""Layers of answers on answers. Engines take the longer for each the more there are."""
 
 
 def check_tag(
@@ -184,6 +186,8 @@ def order(rules: dict[tuple[str, str], Rule], typing: Typing) -> tuple[Rule, ...
     ordered: list[Rule] = []
     done: set[tuple[str, str]] = set()
     path: list[tuple[str, str]] = []
+    steps: dict[tuple[str, str], int] = {}
+    """Of each rule that is done, how many layers it takes with all it refers to."""
 
     def visit(key: tuple[str, str]) -> None:
         if key in done:
@@ -198,8 +202,11 @@ def order(rules: dict[tuple[str, str], Rule], typing: Typing) -> tuple[Rule, ...
                 )
             )
             return
-        path.append(key)
         rule = rules[key]
+        if len(path) > MAX_STEPS:
+            steps[key] = MAX_STEPS
+            return
+        path.append(key)
         for target in sorted(references(rule)):
             if target not in rules:  # it has problems of its own
                 continue
@@ -216,10 +223,21 @@ def order(rules: dict[tuple[str, str], Rule], typing: Typing) -> tuple[Rule, ...
         path.pop()
         done.add(key)
         ordered.append(rule)
+        below = max((steps.get(target, 0) for target in references(rule)), default=0)
+        steps[key] = _steps(rule) + below
+        if below <= MAX_STEPS < steps[key]:  # those that wait for this one are not told as well
+            typing.problems.add(codes.rule_chain(rule.span, name=_spoken(rule), most=MAX_STEPS))
 
     for key in rules:
         visit(key)
     return tuple(ordered)
+
+
+def _steps(rule: Rule) -> int:
+    """The layers that a rule's own answer takes (see `sql.answers`)."""
+    if isinstance(rule, Tag):
+        return 1 if rule.limit is None else 3
+    return 1 if rule.kind == "class" else 5
 
 
 def _spoken(rule: Rule) -> str:

@@ -108,7 +108,7 @@ def _counts_events(typing: "Typing", node: nodes.Node) -> bool:
         case nodes.Call(function=function) if function.text in AGGREGATE_NAMES:
             return True
         case _:
-            return any(_counts_events(typing, part) for part in _parts(node))
+            return any(_counts_events(typing, part) for part in parts(node))
 
 
 def _has_window(typing: "Typing", node: nodes.Node) -> bool:
@@ -123,10 +123,10 @@ def _has_window(typing: "Typing", node: nodes.Node) -> bool:
         case nodes.Call(function=function) if function.text in AGGREGATE_NAMES:
             return False
         case _:
-            return any(_has_window(typing, part) for part in _parts(node))
+            return any(_has_window(typing, part) for part in parts(node))
 
 
-def _parts(node: nodes.Node) -> Iterator[nodes.Node]:
+def parts(node: nodes.Node) -> Iterator[nodes.Node]:
     """What stands directly in an expression."""
     for field in fields(node):
         value = getattr(node, field.name)

@@ -5,7 +5,7 @@ several steps: a tag with a budget ranks those who would be given it, and a tier
 the one that is held.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
@@ -75,21 +75,21 @@ class Answers:
         self.past = {part.text: part.column for part in memory.past}
         self.frame = Lowering(dialect, plan.as_of, plan.parameters, FrameLeaves(self))
 
-    def source(self) -> exp.Expression:
-        """The metrics, with the answers of the rules that others refer to, layer on layer."""
-        source: exp.Expression = build.table("metrics")
-        number = 0
+    def select(self, columns: Sequence[exp.Expression]) -> exp.Select:
+        """SELECT columns FROM the metrics, with the answers of the rules that others refer to, layer on layer."""
+        select = exp.Select(expressions=columns)
+        source, number = "metrics", 0
         for layer in self.plan.rule_layers:
             ways = [list(self._steps(rule)) for rule in layer]
             for step in range(max(map(len, ways))):
-                select = exp.Select(expressions=[exp.Star()])
+                made = exp.Select(expressions=[exp.Star()])
                 for rule, way in zip(layer, ways, strict=True):
-                    for column, made in way[step] if step < len(way) else ():
-                        select = select.select(build.comment(build.named(made, column), described(rule)), copy=False)
-                select = select.from_(source, copy=False)
-                source = exp.Subquery(this=select, alias=exp.TableAlias(this=build.name(f"answers {number}")))
-                number += 1
-        return source
+                    for column, answer in way[step] if step < len(way) else ():
+                        made = made.select(build.comment(build.named(answer, column), described(rule)), copy=False)
+                made = made.from_(build.table(source), copy=False)
+                source, number = f"answers {number}", number + 1
+                select = select.with_(build.name(source), as_=self.dialect.layer(made), copy=False)
+        return select.from_(build.table(source), copy=False)
 
     def answer(self, rule: Rule) -> exp.Expression:
         """A rule's answer: its column where it has one, else its condition."""

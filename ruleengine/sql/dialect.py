@@ -32,6 +32,10 @@ class Dialect(ABC):
     def create_missing(self, name: str, query: exp.Expression) -> exp.Expression:
         """Make a table of this connection alone, unless it has one of that name."""
 
+    @abstractmethod
+    def layer(self, query: exp.Select) -> exp.Select:
+        """A query whose columns are computed once for a row, however often they are read by the one around it."""
+
     # -- text -------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -47,6 +47,9 @@ class DuckDB(Dialect):
         temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
         return exp.Create(this=build.table(name), kind="TABLE", exists=True, expression=query, properties=temporary)
 
+    def layer(self, query: exp.Select) -> exp.Select:
+        return query
+
     def text(self, literal: exp.Expression) -> exp.Expression:
         return literal
 

@@ -41,6 +41,10 @@ class Postgres(Dialect):
         temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
         return exp.Create(this=build.table(name), kind="TABLE", exists=True, expression=query, properties=temporary)
 
+    def layer(self, query: exp.Select) -> exp.Select:
+        # Without it the planner writes what a column is into each place that reads it: twice as much with each layer.
+        return query.offset(0, copy=False)
+
     def text(self, literal: exp.Expression) -> exp.Expression:
         # Columns of sources have this collation, and what is computed of both has it then.
         return exp.Paren(this=exp.Collate(this=literal, expression=build.name("C")))

@@ -125,7 +125,7 @@ class _Emitter:
             self.assignments(),
         ]
         if columns:
-            report = exp.Select(expressions=columns).from_(self.answers.source())
+            report = self.answers.select(columns)
             purpose = "What drafts would do, and who was left out"
             statements.append(self._statement("result_report", purpose, report))
         return Program(
@@ -238,7 +238,7 @@ class _Emitter:
             select = select.join(build.table("remembered"), on=on, join_type="left", copy=False)
         for depth, layer in enumerate(layers[1:], 1):
             previous = f"metrics {depth}"
-            ctes.append((previous, select))
+            ctes.append((previous, self.dialect.layer(select)))
             ranked_scans = ranking_scans(layer)
             if ranked_scans:  # read more than once: computed once
                 materialized.add(previous)
@@ -316,7 +316,7 @@ class _Emitter:
         return self._statement(
             "result_assignments",
             "Who has what: tags as bits of w0, w1, …; tiers and classes as numbers",
-            exp.Select(expressions=columns).from_(self.answers.source()),
+            self.answers.select(columns),
         )
 
 

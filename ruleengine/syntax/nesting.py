@@ -1,11 +1,16 @@
 """Where statements begin, and how deep their expressions go, found before anything is parsed."""
 
+import sys
+
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem
 from ruleengine.syntax.token import Token
 
 MAX_DEPTH = 32
 MAX_OPERANDS = 100
+# Passes walk trees by recursion, some frames for each level: of a rule as deep as these allow, and of the metrics that
+# it names in turn. Python's usual 1,000 frames would end before the limits of the language do.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
 
 STATEMENTS = frozenset(
     {

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from ruleengine.engines.postgres import Postgres
 from ruleengine.planning.plan import plan
 from ruleengine.schema import Profile, parse
 from ruleengine.source import Source
+from ruleengine.sql.postgres import POSTGRES
+from ruleengine.sql.statements import emit
 from tests import postgres
 
 AS_OF = date(2026, 3, 31)
@@ -460,3 +462,38 @@ def test_no_identifier_is_cut_off(shop: postgres.Admin) -> None:
     assert {short(long), short(f"{long}b")} <= names
     assert short(long) != short(f"{long}b")
     assert all(len(name.encode()) <= LONGEST_NAME for name in names)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        lambda count: (
+            "".join(f'tag "T{i}" when a > {i}\n' for i in range(count))
+            + "at most one of "
+            + ", ".join(f'"T{i}"' for i in range(count))
+        ),
+        lambda count: (
+            "metric m0 = count(orders)\n"
+            + "".join(f"metric m{i} = least(m{i - 1}, 5) + m{i - 1}\n" for i in range(1, count))
+            + f'tag "T" when m{count - 1} > 5 and a > 1\n'
+        ),
+    ],
+    ids=["rules", "metrics"],
+)
+def test_what_builds_on_one_another_is_planned_once(shop: postgres.Admin, rules: Callable[[int], str]) -> None:
+    shop.execute("CREATE TABLE customers AS SELECT 1 AS id, 7 AS a")
+    shop.execute("CREATE TABLE orders AS SELECT 1 AS id, date '2026-01-01' AS day")
+    model = MODEL.format(columns="a integer") + "events orders from orders for id at day\n"
+
+    def planned(count: int) -> int:
+        made = ruleset(model + rules(count))
+        with Postgres(made, profile('customers = {table = "customers"}\norders = {table = "orders"}')) as engine:
+            length = 0
+            for statement in emit(plan(made, AS_OF), POSTGRES, engine.clocks).statements:
+                if statement.name != "result_values":  # a view
+                    _, rows = engine.query(f"EXPLAIN VERBOSE {statement.sql(pretty=False)}")
+                    length += sum(len(line) for (line,) in rows)
+                engine.query(statement.sql(pretty=False))
+            return length
+
+    assert planned(14) < 6 * planned(7)
