@@ -99,7 +99,7 @@ class Access:
         now = time.monotonic()
         if now - self._looked_at >= REMEMBERED:
             self._looked_at = now
-            self._known.clear()
+            self._known = {}
             # A key that was taken away is still one that was given.
             self._required = self._required or bool(self._store.keys())
         if not self._required:
@@ -113,12 +113,13 @@ class Access:
     def _key(self, asked: Asked) -> ApiKey:
         given = next((value for name, value in asked["headers"] if name == b"authorization"), b"")
         hashed = hashlib.sha256(given).digest()
-        if hashed not in self._known:
+        known = self._known  # which another thread may forget meanwhile
+        if hashed not in known:
             method, _, secret = given.partition(b" ")
             if method.lower() != b"bearer" or not secret.strip():
                 raise _challenged(problems.key_missing())
-            self._known[hashed] = self._looked_up(secret.strip().decode("latin-1"))
-        key = self._known[hashed]
+            known[hashed] = self._looked_up(secret.strip().decode("latin-1"))
+        key = known[hashed]
         if key is None:
             if seconds := self._failures.wait(asked["client"][0] if asked.get("client") else ""):
                 raise _too_many(seconds)

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from starlette.types import ASGIApp
 
 import ruleengine
 from ruleengine.schema import DEFAULT_PROFILE, Manifest
@@ -30,6 +31,7 @@ from . import (
     versions,
 )
 from .access import Access
+from .aside import Aside
 from .edge import Edge
 from .once import Once
 from .provenance import Published
@@ -45,7 +47,7 @@ def create_app(
     rate: int | None = None,
     today: Callable[[], date] | None = None,
     stopping: Callable[[], bool] = lambda: False,
-) -> Edge:
+) -> ASGIApp:
     """Answers from a store, which stays the caller's to close. `profile` is the one that runs and plans are of.
 
     `local`: only to clients on this machine, and without keys as long as none was ever given. `rate`: requests a second
@@ -101,4 +103,5 @@ def create_app(
         return described
 
     app.openapi = document  # type: ignore[method-assign]
-    return Edge(app, customer_routes.quick, figures.answered, local=local)
+    edge = Edge(app, customer_routes.quick, figures.answered, local=local)
+    return edge if store.is_near else Aside(edge)

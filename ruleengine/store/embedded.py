@@ -78,6 +78,10 @@ class EmbeddedStore:
         return False  # Results lie in DuckDB, which writes the files.
 
     @property
+    def is_near(self) -> bool:
+        return True
+
+    @property
     def directories(self) -> tuple[Path, ...]:
         return (self._folder.root,)
 

@@ -49,6 +49,11 @@ Tables: TypeAlias = "duckdb.DuckDBPyConnection | psycopg.Connection[tuple[object
 
 
 class Store(Protocol):
+    @property
+    def is_near(self) -> bool:
+        """Whether what is served comes in microseconds, and waits for no network."""
+        ...
+
     def inside(self, profile: Profile) -> bool:
         """Whether what a profile's engine computes need not leave it: `recall`, `preview` and `stage` take the
         engine's own connection."""

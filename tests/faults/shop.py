@@ -1,8 +1,8 @@
 """A small shop in Postgres: two states of its data, and what the rules make of each."""
 
 import csv
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -43,46 +43,48 @@ Answers = list[tuple[str, ...]]
 class Shop:
     """A ruleset whose profile `prod` computes in Postgres. `store` is as in ruleset.toml: a schema, or a folder."""
 
-    def __init__(self, folder: Path, connection: postgres.Admin, store: str, rules: str = RULES) -> None:
+    def __init__(self, folder: Path, admin: Callable[[], postgres.Admin], address: str, store: str) -> None:
         self.folder = folder
-        self.connection = connection
-        (folder / "shop.rules").write_text(rules, "utf-8")
+        self.admin = admin
+        self.address = address
+        connection = admin()
+        (folder / "shop.rules").write_text(RULES, "utf-8")
         (folder / "ruleset.toml").write_text(
             f'[ruleset]\nname = "shop"\ntimezone = "UTC"\n[profiles.prod]\nengine = "postgres"\n'
             f'dsn = "${{{postgres.STORE}}}"\nstore = {store}\n[profiles.prod.sources]\n'
-            f'customers = {{table = "customers"}}\norders = {{table = "orders"}}\n',
+            f'customers = {{table = "shop.customers"}}\norders = {{table = "shop.orders"}}\n',
             "utf-8",
         )
-        connection.execute(f"CREATE TABLE customers AS SELECT i AS id, {_city(0)} AS city {_customers()}".encode())
+        connection.execute(f"CREATE TABLE shop.customers AS SELECT i AS id, {_city(0)} AS city {_customers()}".encode())
         connection.execute(
-            f"CREATE TABLE orders AS SELECT i AS order_id, 2 + i % {CUSTOMERS - 1} AS customer, "
+            f"CREATE TABLE shop.orders AS SELECT i AS order_id, 2 + i % {CUSTOMERS - 1} AS customer, "
             f"DATE '2026-03-01' + i % 30 AS day, i % 60 * 0.5 AS amount FROM generate_series(0, 500) AS i".encode()
         )
         self.state = 0
 
     def change(self, state: int) -> None:
         """Every customer moves to another city, and back; some come and go."""
-        self.connection.execute(
-            f"DELETE FROM customers; INSERT INTO customers SELECT i, {_city(state)} {_customers(state)}".encode()
-        )
+        rows = f"SELECT i, {_city(state)} {_customers(state)}"
+        self.admin().execute(f"DELETE FROM shop.customers; INSERT INTO shop.customers {rows}".encode())
         self.state = state
 
     def ask(self, verb: str, *words: str, address: str | None = None) -> tuple[int, str]:
         """The exit code, and everything that was said; by way of another address, say."""
-        with mock.patch.dict("os.environ", {postgres.STORE: address or postgres.owner()}):
+        with self.reached(address):
             answer = CliRunner().invoke(program, [*verb.split(), str(self.folder), *words, "--profile", "prod"])
         return answer.exit_code, answer.output
 
     def run(self, day: str = DAY, *, address: str | None = None) -> tuple[int, str]:
         return self.ask("run", "--as-of", day, "--actor", "tests", address=address)
 
+    def reached(self, address: str | None = None) -> AbstractContextManager[object]:
+        """Within, the environment says where the shop is."""
+        return mock.patch.dict("os.environ", {postgres.STORE: address or self.address})
+
     @contextmanager
     def store(self) -> Iterator[Store]:
-        opened = store_of(load(self.folder).profile("prod"))
-        try:
+        with self.reached(), closing(store_of(load(self.folder).profile("prod"))) as opened:
             yield opened
-        finally:
-            opened.close()
 
     def current(self) -> int:
         with self.store() as store:
@@ -127,10 +129,10 @@ INSIDE = '{schema = "ours"}'
 
 
 @contextmanager
-def shop(folder: Path, store: str = INSIDE, rules: str = RULES) -> Iterator[Shop]:
+def shop(folder: Path, store: str = INSIDE) -> Iterator[Shop]:
     with postgres.shop() as connection:
         connection.execute("DROP SCHEMA IF EXISTS ours CASCADE")
-        yield Shop(folder, connection, store, rules)
+        yield Shop(folder, postgres.admin, postgres.owner(), store)
         connection.execute("DROP SCHEMA IF EXISTS ours CASCADE")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Problem
 from ruleengine.engines.columns import literal
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
@@ -78,6 +79,8 @@ from ruleengine.types import Kind as Kind_
 
 _READ = "ISOLATION LEVEL REPEATABLE READ"
 """Temporary tables are made in it."""
+PAUSE = 1.0
+"""Seconds for which a server that could not be reached is taken to be so: not all who ask have to wait for it."""
 _SQL = {Kind_.BOOLEAN: "BOOLEAN", Kind_.TEXT: "VARCHAR", Kind_.DATE: "DATE"}
 
 
@@ -91,11 +94,17 @@ class PostgresStore:
         self._local = threading.local()
         self._opened: list[Session] = []
         self._identity: Identity | None = None
+        self._refused: tuple[float, Sequence[Problem]] = (0.0, ())
+        """Until when nobody tries to connect, and why."""
         self.book: Book = PostgresBook(self._reading, lambda: session.opened(profile))
 
     @property
     def profile(self) -> Profile:
         return self._profile
+
+    @property
+    def is_near(self) -> bool:
+        return False
 
     @property
     def directories(self) -> tuple[Path, ...]:
@@ -121,7 +130,8 @@ class PostgresStore:
         try:
             session.run(f"BEGIN {_READ}")
         except StoreUnusableError:
-            session = self._session(again=True)  # The server was started anew, say.
+            session.connection.close()
+            session = self._session()  # The server was started anew, say.
             session.run(f"BEGIN {_READ}")
         try:
             if self._identity is None and (found := self._found(session)) is not None:
@@ -139,15 +149,22 @@ class PostgresStore:
                 raise no_version()
             yield ledger
 
-    def _session(self, *, again: bool = False) -> Session:
+    def _session(self) -> Session:
         kept: tuple[int, Session] | None = getattr(self._local, "session", None)
-        if kept is not None and not again:
+        if kept is not None:
             pid, found = kept
             if pid == os.getpid() and not found.connection.closed:
                 return found
-        made = session.opened(self._profile)
+        until, problems = self._refused
+        if time.monotonic() < until:
+            raise StoreUnusableError(*problems)
+        try:
+            made = session.opened(self._profile)
+        except StoreUnusableError as error:
+            self._refused = (time.monotonic() + PAUSE, error.problems)
+            raise
         self._local.session = (os.getpid(), made)
-        self._opened.append(made)
+        self._opened = [each for each in self._opened if not each.connection.closed] + [made]
         return made
 
     @staticmethod
