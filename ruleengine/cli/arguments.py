@@ -76,6 +76,18 @@ def split(given: Sequence[str], *names: str, optional: Sequence[str] = ()) -> tu
     return path, *rest, *[None] * (len(names) + len(optional) - len(rest))
 
 
+def split_files(given: Sequence[str]) -> tuple[Path, list[Path]]:
+    """The ruleset, likewise, and at least one file."""
+    named = bool(given) and (is_ruleset(given[0]) or not is_ruleset("."))
+    files = [Path(text) for text in given[named:]]
+    if not files:
+        raise click.UsageError("Missing argument 'FILE...'.")
+    for file in files:
+        if not file.is_file():
+            raise click.BadParameter(f"{str(file)!r} is no file.", param_hint="'FILE...'")
+    return (Path(given[0]) if named else Path(".")), files
+
+
 def is_ruleset(text: str) -> bool:
     path = Path(text)
     return path.is_file() if path.name == MANIFEST else (path / MANIFEST).is_file()

@@ -33,6 +33,7 @@ for command in (
     operating.untag,
     operating.publish,
     operating.rollback,
+    operating.load,
     operating.move,
     operating.doctor,
     operating.serve,

@@ -6,7 +6,16 @@ from pathlib import Path
 
 from ruleengine.cli.terminal import Terminal, counted, plain
 from ruleengine.cli.versions import HASH
+from ruleengine.verbs.load import LoadReport
 from ruleengine.verbs.move import Moved
+
+
+def loaded(report: LoadReport) -> Iterator[str]:
+    for table in report.tables:
+        what = (
+            ["a new table"] if table.made else [f"{counted(table.replaced, 'row')} replaced"] if table.replaced else []
+        )
+        yield ", ".join([f"{plain(table.table)}: {counted(table.rows, 'row')}", *what])
 
 
 def moved(report: Moved, ruleset: Path, terminal: Terminal) -> Iterator[str]:

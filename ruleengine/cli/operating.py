@@ -128,6 +128,29 @@ def rollback(words: tuple[str, ...], reason: str, actor: str | None, profile: st
 
 
 @click.command()
+@arguments.words("FILE...")
+@click.option("--replace", "over", is_flag=True, help="Rows that are there go; those of the files take their place.")
+@arguments.profile
+@arguments.report_format
+@click.pass_context
+def load(ctx: click.Context, words: tuple[str, ...], over: bool, profile: str, form: str) -> None:
+    """Load files into the tables of a database, to try a ruleset there."""
+    from ruleengine.cli import moves
+    from ruleengine.verbs.load import load
+
+    path, files = arguments.split_files(words)
+    with terminal.progress() as progress:
+        report = load(path, files, profile, over=over, progress=progress.phase)
+    if form == "json":
+        print_json({**as_json(report), "warnings": shared.shown_as_json(report.warnings)})
+        return
+    if report.warnings:
+        click.echo(shared.shown_as_text(report.warnings, shared.coloured(ctx, sys.stderr)), err=True)
+    for line in moves.loaded(report):
+        click.echo(line)
+
+
+@click.command()
 @arguments.ruleset
 @click.option("--from", "source", required=True, metavar="PROFILE", help="Whose store is carried, and left as it is.")
 @click.option("--to", "target", required=True, metavar="PROFILE", help="Whose store is still empty.")

@@ -30,6 +30,8 @@ _WRONG_USE = {
     codes.actor_unreadable,
     codes.folder_not_empty,
     codes.not_formattable,
+    codes.load_file_unknown,
+    codes.load_without_database,
     codes.system_refused,  # of an option; what the system refuses a run is NotUsableError
 }
 

@@ -261,6 +261,13 @@ key_expires_too_early = _error("key-expires-too-early")
 rule_is_draft = _error("rule-is-draft")
 keys_differ = _error("keys-differ")
 values_not_kept = _error("values-not-kept")
+load_without_database = _error("load-without-database")
+load_file_unknown = _error("load-file-unknown")
+load_into_query = _error("load-into-query")
+load_into_store = _error("load-into-store")
+load_no_table = _error("load-no-table")
+load_table_not_empty = _error("load-table-not-empty")
+load_column_type = _error("load-column-type")
 as_of_ahead = _warning("as-of-ahead")
 
 # The store.

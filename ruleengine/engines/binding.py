@@ -1,9 +1,9 @@
 """Sources bound to data, on any engine: the relations that a run reads, and what is wrong with them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ruleengine.checking.ruleset import Column, Events, Ruleset
+from ruleengine.checking.ruleset import Column, Entity, Events, Ruleset
 from ruleengine.checking.scope import near
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError, Problems
@@ -64,13 +64,8 @@ class Binder(ABC):
     def bind(self) -> Problems:
         """Make every relation. Raises ProblemError with all that is wrong with the data; returns the warnings."""
         found = Problems()
-        entity, home = self.ruleset.entity, self.ruleset.timezone
-        wanted: list[tuple[str, str, Declared, str | None]] = []
-        if not entity.distinct:
-            own: Declared = [(entity.key, "key"), *((column, "plain") for column in entity.columns)]
-            wanted.append((entity.name, entity.source, own, None))
-        wanted.extend((it.name, it.source, _columns(it), it.zone) for it in self.ruleset.events.values())
-        for name, source, columns, zone in wanted:
+        home = self.ruleset.timezone
+        for name, source, columns, zone in self.wanted():
             try:
                 binding = self.profile.binding(source)
             except ProblemError as error:
@@ -83,6 +78,23 @@ class Binder(ABC):
             raise ProblemError(*found)
         self.finish()
         return found
+
+    def wanted(self) -> Iterator[tuple[str, str, Declared, str | None]]:
+        """What is to be bound: a name, its source, the columns, and the zone of naive times."""
+        entity = self.ruleset.entity
+        if not entity.distinct:
+            yield entity.name, entity.source, columns_of_entity(entity), None
+        for events in self.ruleset.events.values():
+            yield events.name, events.source, columns_of_events(events), events.zone
+
+    def keyed(self) -> Iterator[tuple[str, str, Column, bool]]:
+        """The keys to be checked: the name and the source they belong to, and whether each row needs one."""
+        entity = self.ruleset.entity
+        if not entity.distinct:
+            yield entity.name, entity.source, entity.key, True
+        for events in self.ruleset.events.values():
+            if events.key is not None:
+                yield events.name, events.source, events.key, False
 
     def match_columns(
         self, binding: Binding, types: Mapping[str, object], columns: Declared, found: Problems
@@ -167,12 +179,8 @@ class Binder(ABC):
         return {physical for (physical, _), is_faulty in zip(looked, faulty, strict=True) if is_faulty}
 
     def _check_keys(self, found: Problems) -> None:
-        entity = self.ruleset.entity
-        if not entity.distinct:
-            self._check_key(entity.name, self.profile.binding(entity.source), entity.key.name, True, found)
-        for events in self.ruleset.events.values():
-            if events.key is not None:
-                self._check_key(events.name, self.profile.binding(events.source), events.key.name, False, found)
+        for name, source, column, required in self.keyed():
+            self._check_key(name, self.profile.binding(source), column.name, required, found)
 
     def _check_key(self, name: str, binding: Binding, column: str, required: bool, found: Problems) -> None:
         relation, key = self.relation(name), self.quote(column)
@@ -216,7 +224,11 @@ def type_problem(
     )
 
 
-def _columns(events: Events) -> Declared:
+def columns_of_entity(entity: Entity) -> Declared:
+    return [(entity.key, "key"), *((column, "plain") for column in entity.columns)]
+
+
+def columns_of_events(events: Events) -> Declared:
     columns: list[tuple[Column, Role]] = [(events.customer, "key"), (events.at, "time")]
     if events.key is not None:
         columns.append((events.key, "key"))

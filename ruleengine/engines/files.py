@@ -33,7 +33,7 @@ class FileBinder(Binder):
 
     def bind_source(self, name: str, binding: Binding, columns: Declared, zones: Zones, found: Problems) -> None:
         try:
-            files = self.profile.files(binding.source)
+            files = self.files(binding.source)
         except ProblemError as error:
             found.extend(error.problems)
             return
@@ -57,6 +57,10 @@ class FileBinder(Binder):
         except (UnreadableError, OSError) as error:
             reason = f"{error}."
             found.add(codes.source_unreadable(binding.span, source=binding.source, file=shown, reason=reason))
+
+    def files(self, source: str) -> Sequence[Path]:
+        """In order of their names; ProblemError without any."""
+        return self.profile.files(source)
 
     def rows(self, sql: str) -> Rows:
         return self.connection.execute(sql).fetchall()

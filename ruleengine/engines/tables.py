@@ -39,7 +39,7 @@ class TableBinder(Binder):
         raw = f"pg_temp.{self.quote(f'raw {name}')}"
         self.rows(f"CREATE TEMPORARY VIEW {raw} AS SELECT * FROM {relation_of(self.connection, binding)}")
         self.rows(f"SELECT FROM {raw} LIMIT 0")  # Only who reads from it is asked for the right to.
-        types = self._types(raw)
+        types = types_of(self.connection, raw)
         wanted = self.match_columns(binding, types, columns, found)
         if wanted is None:
             return
@@ -80,19 +80,6 @@ class TableBinder(Binder):
     def relation(self, name: str) -> str:
         return f"pg_temp.{super().relation(name)}"
 
-    def _types(self, relation: str) -> dict[str, str]:
-        """The columns of a relation, and what Postgres calls their types; domains as what they are of."""
-        asked = """
-            SELECT attname, CASE WHEN b.typtype = 'e' THEN 'enum' WHEN b.typname = 'citext' THEN 'citext' ELSE
-                format_type(b.oid, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE atttypmod END) END
-            FROM pg_catalog.pg_attribute
-            JOIN pg_catalog.pg_type t ON t.oid = atttypid
-            JOIN pg_catalog.pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
-            WHERE attrelid = CAST(%s AS regclass) AND attnum > 0 AND NOT attisdropped
-            ORDER BY attnum
-        """
-        return {str(name): str(type) for name, type in self.connection.execute(asked, [relation]).fetchall()}
-
     def _unreadable(self, binding: Binding, error: psycopg.Error, found: Problems) -> None:
         may_not = isinstance(error, errors.InsufficientPrivilege)
         found.add(
@@ -104,6 +91,20 @@ class TableBinder(Binder):
                 table=binding.table if may_not else None,
             )
         )
+
+
+def types_of(connection: server.Connection, relation: str) -> dict[str, str]:
+    """The columns of a relation, and what Postgres calls their types; domains as what they are of."""
+    asked = """
+        SELECT attname, CASE WHEN b.typtype = 'e' THEN 'enum' WHEN b.typname = 'citext' THEN 'citext' ELSE
+            format_type(b.oid, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE atttypmod END) END
+        FROM pg_catalog.pg_attribute
+        JOIN pg_catalog.pg_type t ON t.oid = atttypid
+        JOIN pg_catalog.pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+        WHERE attrelid = CAST(%s AS regclass) AND attnum > 0 AND NOT attisdropped
+        ORDER BY attnum
+    """
+    return {str(name): str(type) for name, type in connection.execute(asked, [relation]).fetchall()}
 
 
 def relation_of(connection: server.Connection, binding: Binding) -> str:

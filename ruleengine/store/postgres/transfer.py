@@ -7,12 +7,12 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine.engines import copying
 from ruleengine.engines.columns import literal, quote
 from ruleengine.planning.layout import Layout
 from ruleengine.sql.postgres import short
 from ruleengine.store.postgres.session import Session
 
-BLOCK = 1 << 18
 _TYPES = {"VARCHAR": 'text COLLATE "C"', "DOUBLE": "double precision", "HUGEINT": "numeric(38, 0)"}
 
 
@@ -31,16 +31,8 @@ def lifted(session: Session, duck: duckdb.DuckDBPyConnection, layout: Layout, fo
 
 def copy_in(session: Session, table: str, duck: duckdb.DuckDBPyConnection, relation: str, folder: Path) -> int:
     """Append a relation of DuckDB's to a table with the same columns; answers the number of rows."""
-    texts = [name for name, type, *_ in duck.execute(f"DESCRIBE FROM {relation}").fetchall() if type == "VARCHAR"]
-    quoted = f", FORCE_QUOTE ({', '.join(map(quote, texts))})" if texts else ""  # an empty text, but not a missing one
-    with _file(folder) as file:
-        duck.execute(f"COPY (FROM {relation}) TO {literal(str(file))} (FORMAT csv, HEADER false{quoted})")
-        told = f"COPY {table} FROM STDIN (FORMAT csv)".encode()
-        with session.told(), file.open("rb") as lines, session.connection.cursor() as cursor:
-            with cursor.copy(told) as copy:
-                while block := lines.read(BLOCK):
-                    copy.write(block)
-            return cursor.rowcount
+    with session.told():
+        return copying.copy_in(session.connection, table, duck, relation, folder)
 
 
 def copy_out(
