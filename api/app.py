@@ -33,6 +33,7 @@ from . import (
 from .access import Access
 from .aside import Aside
 from .edge import Edge
+from .logs import Log
 from .once import Once
 from .provenance import Published
 from .writing import Desk
@@ -47,11 +48,12 @@ def create_app(
     rate: int | None = None,
     today: Callable[[], date] | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    log: Log | None = None,
 ) -> ASGIApp:
     """Answers from a store, which stays the caller's to close. `profile` is the one that runs and plans are of.
 
     `local`: only to clients on this machine, and without keys as long as none was ever given. `rate`: requests a second
-    for each key. Answers without an end come to one once the server is `stopping`.
+    for each key. Answers without an end come to one once the server is `stopping`. `log` is told of each request.
     """
     published = Published(store, manifest, today)
     access = Access(store, published.today, rate, required=not local)
@@ -103,5 +105,6 @@ def create_app(
         return described
 
     app.openapi = document  # type: ignore[method-assign]
-    edge = Edge(app, customer_routes.quick, figures.answered, local=local)
+    listeners = [figures.answered] if log is None else [figures.answered, log.answered]
+    edge = Edge(app, customer_routes.quick, listeners, local=local)
     return edge if store.is_near else Aside(edge)

@@ -5,7 +5,7 @@ import ipaddress
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,7 +36,7 @@ class Edge:
     request, the client's own where that is plain, and what keeps browsers safe.
     """
 
-    def __init__(self, app: ASGIApp, quick: Quick, answered: Answered, *, local: bool) -> None:
+    def __init__(self, app: ASGIApp, quick: Quick, answered: Sequence[Answered], *, local: bool) -> None:
         self.app = app
         self.quick = quick
         self.answered = answered
@@ -51,22 +51,29 @@ class Edge:
         began, status = time.perf_counter(), 0
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id", b"")
-        if not _REQUEST_ID.fullmatch(request_id):
+        if not request_id or not _REQUEST_ID.fullmatch(request_id):
             request_id = secrets.token_hex(8).encode()
         problems.REQUEST.set(request_id.decode())
+        added = always(request_id)
 
         async def headed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *SECURITY, (b"x-request-id", request_id)]
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
         # Some clients encode the colon of `customers:batchGet`.
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-        asked: Scope = {**scope, "path": path.replace("%3A", ":").replace("%3a", ":")}
+        if "%3" in path:
+            path = path.replace("%3A", ":").replace("%3a", ":")
+        asked: Scope = {**scope, "path": path}
         try:
             await self._answer(asked, headers, receive, headed)
+        except asyncio.CancelledError:
+            # The server stops, and has waited for as long as it may. Nothing is left that this would have to end.
+            if not status:
+                await problems.response(problems.server_stopping())(asked, receive, headed)
         except Exception as error:
             if not status:
                 await problems.answer(error)(asked, receive, headed)
@@ -74,7 +81,9 @@ class Edge:
                 # The answer is left without its end, so that nobody takes it for whole.
                 problems.log_error(error)
         finally:
-            self.answered(asked, status, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            for each in self.answered:
+                each(asked, status, seconds)
 
     async def _answer(self, asked: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         if self.local and not _names_this_machine(headers.get(b"host", b"localhost")):
@@ -94,6 +103,11 @@ class Edge:
         if length is not None or b"transfer-encoding" in headers:
             receive = _counted(receive)
         await self.app(asked, receive, send)
+
+
+def always(request_id: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers of every answer."""
+    return [*SECURITY, (b"x-request-id", request_id)]
 
 
 def too_large() -> problems.Refused:

@@ -1,13 +1,20 @@
 """Figures for whoever watches the server, as Prometheus reads them. They name no customer."""
 
+import math
 import time
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
+from threading import Lock
 
 from fastapi import APIRouter, Response
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 from starlette.types import Scope
 
 from ruleengine.store.records import RunState
@@ -20,36 +27,52 @@ RUNS = 100
 """Runs that are looked at for those that are held."""
 
 
-class Metrics:
+@dataclass(slots=True)
+class _Times:
+    """How long requests took."""
+
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    """How many took at most each bound and more than the one before it; the last, more than all."""
+    seconds: float = 0.0
+
+
+class Metrics(Collector):
+    """What was asked of this process, and what the store has."""
+
     def __init__(self, published: Published) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_OfStore(published))
-        self._requests = Counter(
-            "ruleengine_requests", "Requests answered.", ("operation", "status"), registry=self._registry
-        )
-        self._seconds = Histogram(
-            "ruleengine_request_seconds",
-            "From a request to the end of its answer.",
-            ("operation",),
-            registry=self._registry,
-            buckets=BUCKETS,
-        )
-        self._of: dict[tuple[str | None, int], tuple[Counter, Histogram]] = {}
+        self._registry.register(self)
+        self._counting = Lock()
+        self._requests: Counter[tuple[str, int]] = Counter()
+        self._times: defaultdict[str, _Times] = defaultdict(_Times)
 
     def answered(self, asked: Scope, status: int, seconds: float) -> None:
         """Count a request, by the path as the document has it; one that leads nowhere has none."""
-        operation = asked.get("operation")
-        found = self._of.get((operation, status))
-        if found is None:
-            name = operation or "none"
-            # To look them up by their labels each time would be a tenth of the time of a read.
-            found = self._of[operation, status] = self._requests.labels(name, status), self._seconds.labels(name)
-        requests, times = found
-        requests.inc()
-        times.observe(seconds)
+        operation = asked.get("operation", "none")
+        with self._counting:
+            self._requests[operation, status] += 1
+            times = self._times[operation]
+            times.buckets[bisect_left(BUCKETS, seconds)] += 1
+            times.seconds += seconds
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily("ruleengine_requests", "Requests answered.", labels=("operation", "status"))
+        for (operation, status), count in tuple(self._requests.items()):
+            requests.add_metric((operation, str(status)), count)
+        yield requests
+        words = "From a request to the end of its answer."
+        seconds = HistogramMetricFamily("ruleengine_request_seconds", words, labels=("operation",))
+        for operation, times in tuple(self._times.items()):
+            bounds = map(floatToGoString, (*BUCKETS, math.inf))
+            seconds.add_metric((operation,), list(zip(bounds, accumulate(times.buckets), strict=True)), times.seconds)
+        yield seconds
 
 
 class _OfStore(Collector):

@@ -91,6 +91,7 @@ cursor_invalid = Kind(
     "Invalid cursor",
     "The cursor was not given out for this list. Use `next_cursor` of the page before as it is.",
 )
+request_unreadable = Kind("request_unreadable", 400, "Not a request", "What was sent is not HTTP/1.1.")
 body_unreadable = Kind("body_unreadable", 400, "Unreadable body", "The body is not JSON in UTF-8.")
 key_missing = Kind(
     "key_missing", 401, "Key missing", "Send a key as `Authorization: Bearer …`; `ruleengine key create` gives one."
@@ -136,8 +137,10 @@ idempotency_key_reused = Kind(
     "idempotency_key_reused", 422, "Key of another request", "Another request came with this Idempotency-Key before."
 )
 too_many_requests = Kind("too_many_requests", 429, "Too many requests", "Ask again once `Retry-After` is over.")
+head_too_large = Kind("head_too_large", 431, "Head too large", "The path and the headers together are too long.")
 internal_error = Kind("internal_error", 500, "Internal error", "A mistake of the server; its log tells more.")
 nothing_published = Kind("nothing_published", 503, "Nothing published yet", "There is no version to answer from yet.")
+server_stopping = Kind("server_stopping", 503, "Server stops", "The server was told to stop; ask again.")
 store_unusable = Kind(
     "store_unusable", 503, "Store not usable", "The store cannot be read now; the server's log tells why."
 )

@@ -7,10 +7,11 @@ door names it in a string.
 import ipaddress
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from datetime import date
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
@@ -39,14 +40,19 @@ def app(
     rate: int | None = None,
     today: Callable[[], date] | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    log: Any = None,
 ) -> "ASGIApp":
     """The HTTP application over a store, which stays the caller's to close. `profile` is the one that runs are of.
 
     `local`: it answers to this machine alone, and without keys as long as none was ever given. `rate`: requests a
-    second for each key.
+    second for each key. `log`: an `api.logs.Log`, where requests are to be logged.
     """
-    create: Callable[..., ASGIApp] = import_module("ruleengine.api.app").create_app
-    return create(store, manifest, profile=profile, local=local, rate=rate, today=today, stopping=stopping)
+    create: Callable[..., ASGIApp] = _api("app").create_app
+    return create(store, manifest, profile=profile, local=local, rate=rate, today=today, stopping=stopping, log=log)
+
+
+def _api(module: str) -> Any:
+    return import_module(f"ruleengine.api.{module}")
 
 
 def serve(settings: Serving) -> None:
@@ -68,6 +74,8 @@ def _serve(
 ) -> None:
     import uvicorn
 
+    log, protocol = _api("logs").Log(sys.stderr, settings.log_format, settings.log_level), _api("protocol")
+    log.listen()
     config = uvicorn.Config(
         app(
             store,
@@ -76,10 +84,13 @@ def _serve(
             local=local,
             rate=settings.rate,
             stopping=lambda: server.should_exit,
+            log=log,
         ),
         access_log=False,  # paths name customers
         backlog=BACKLOG,
-        log_level="warning",
+        h11_max_incomplete_event_size=protocol.LARGEST_HEAD,
+        http=protocol.Protocol,
+        log_config=None,
         server_header=False,
         timeout_graceful_shutdown=LAST_ANSWERS,
         timeout_keep_alive=KEEP_ALIVE,

@@ -16,6 +16,10 @@ LONGEST_ACTOR = 200
 Scope = Literal["tags:read", "tags:write", "runs:execute", "rules:read", "audit:read", "admin"]
 """What a key of the API is good for; `admin` is good for everything."""
 
+LogLevel = Literal["info", "warning"]
+"""Which lines a server logs: one for each request, too, or only what went wrong."""
+LogFormat = Literal["json", "text"]
+
 
 def actor(given: str | None = None, environment: Mapping[str, str] = os.environ) -> str:
     """Who is to be recorded as the author of a change: as given, else RULEENGINE_ACTOR, else `os:LOGIN`."""
@@ -42,3 +46,5 @@ class Serving:
     port: int = 8000
     rate: int = 1000
     """Requests a second for each key."""
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "json"

@@ -3,6 +3,7 @@
 import sys
 from datetime import date
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -10,6 +11,7 @@ from ruleengine.cli import arguments, terminal
 from ruleengine.cli import program as shared
 from ruleengine.cli.program import GOOD, HELD, print_json, tell
 from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.settings import LogFormat, LogLevel
 from ruleengine.verbs.shapes import as_json
 
 
@@ -192,10 +194,30 @@ def doctor(ctx: click.Context, ruleset: Path, profile: str, form: str) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="The default is this machine alone.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
 @click.option("--rate", type=click.IntRange(1), default=1000, show_default=True, help="Requests a second for each key.")
+@click.option(
+    "--log-level",
+    type=click.Choice(get_args(LogLevel)),
+    default="info",
+    show_default=True,
+    help="info: a line for each request; warning: only what goes wrong.",
+)
+@click.option("--log-format", type=click.Choice(get_args(LogFormat)), default="json", show_default=True)
 @arguments.profile
-def serve(ruleset: Path, host: str, port: int, rate: int, profile: str) -> None:
+def serve(
+    ruleset: Path, host: str, port: int, rate: int, log_level: LogLevel, log_format: LogFormat, profile: str
+) -> None:
     """Answer over HTTP."""
     from ruleengine.serving import serve
     from ruleengine.settings import Serving
 
-    serve(Serving(ruleset=ruleset, profile=profile, host=host, port=port, rate=rate))
+    serve(
+        Serving(
+            ruleset=ruleset,
+            profile=profile,
+            host=host,
+            port=port,
+            rate=rate,
+            log_level=log_level,
+            log_format=log_format,
+        )
+    )

@@ -203,15 +203,15 @@ def serial_of(ledger: Connection, number: int) -> int:
 
 
 CURRENT_DOCUMENT = """
-SELECT p.version, d.document FROM pointer p LEFT JOIN documents d
-ON d.customer = ? AND d.from_serial =
-    (SELECT max(from_serial) FROM documents WHERE customer = ? AND from_serial <= p.serial)
+SELECT p.version,
+    (SELECT document FROM documents WHERE customer = ? AND from_serial <= p.serial ORDER BY from_serial DESC LIMIT 1)
+FROM pointer p
 """
 
 
 def current_document(ledger: Connection, key: Key) -> Answer | None:
     """A customer in the current version, in one statement; None where there is no version."""
-    row = plain(ledger).execute(CURRENT_DOCUMENT, (key, key)).fetchone()
+    row = plain(ledger).execute(CURRENT_DOCUMENT, (key,)).fetchone()
     return Answer(version=row[0], document=row[1]) if row else None
 
 

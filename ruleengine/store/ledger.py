@@ -139,6 +139,17 @@ class Ledger:
         except sqlite.UNUSABLE as error:
             raise unusable(error) from error
 
+    @contextmanager
+    def asking(self) -> Iterator[Connection]:
+        """To read by one statement, which sees one state by itself; refused where nothing was ever written."""
+        connection = self._reader()
+        if connection is None:
+            raise no_version()
+        try:
+            yield connection
+        except sqlite.UNUSABLE as error:
+            raise unusable(error) from error
+
     def _reader(self) -> Connection | None:
         pid, connection = getattr(self._local, "reader", (None, None))
         if pid == os.getpid():
@@ -147,6 +158,8 @@ class Ledger:
             return None
         try:
             connection = sqlite.reader(self.path, 10)
+            # The upper pages, which every look-up reads: each that is not kept is checked anew.
+            connection.execute("PRAGMA cache_size = -16384")
             if _meta(connection) is None:
                 connection.close()
                 return None

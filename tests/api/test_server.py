@@ -36,25 +36,29 @@ def ruleset(tmp_path: Path) -> Path:
 
 @contextmanager
 def started(ruleset: Path, *options: str, name: str = "retail") -> Iterator[tuple[subprocess.Popen[str], str, int]]:
-    """A server, and where it says that it is."""
-    server = subprocess.Popen(
-        [COMMAND, "serve", ruleset, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    """A server, and where it says that it is. Its log goes into `log` of the ruleset."""
+    with (ruleset / "log").open("w") as log:
+        server = subprocess.Popen([COMMAND, "serve", ruleset, *options], stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert server.stdout is not None
         line = server.stdout.readline()
         found = re.fullmatch(rf"Serving {name} on http://(.+):(\d+)\n", line)
-        assert found, line + (server.stderr.read() if server.stderr and server.poll() is not None else "")
+        assert found, line + (ruleset / "log").read_text()
         yield server, found[1].strip("[]"), int(found[2])
     finally:
         server.kill()
         server.communicate()
 
 
-def stopped(server: subprocess.Popen[str], how: int = signal.SIGTERM) -> tuple[int, str, str]:
+def stopped(server: subprocess.Popen[str], how: int = signal.SIGTERM) -> int:
     server.send_signal(how)
-    out, err = server.communicate(timeout=30)
-    return server.returncode, out, err
+    server.communicate(timeout=30)
+    return server.returncode
+
+
+def logged(ruleset: Path) -> list[dict[str, Any]]:
+    """The lines of a server's log."""
+    return [json.loads(line) for line in (ruleset / "log").read_text().splitlines()]
 
 
 class Client:
@@ -125,7 +129,8 @@ def test_readers_see_one_version_whole_while_others_are_published(ruleset: Path)
         for reader in readers:
             reader.join()
 
-        assert stopped(server)[::2] == (0, "")
+        assert stopped(server) == 0
+    assert {line["level"] for line in logged(ruleset)} == {"info"}
     assert wrong == []
     assert VERSIONS in seen
     store.close()
@@ -147,7 +152,8 @@ def test_a_server_may_be_there_before_anything_is_published(ruleset: Path) -> No
 
         assert client.ask("GET", "/readyz")[0] == 200
         assert client.ask("GET", "/v1/customers/a%2Fb")[1]["customer"] == "a/b"
-        assert stopped(server, signal.SIGINT) == (0, "", "")
+        assert stopped(server, signal.SIGINT) == 0
+    assert {line["message"] for line in logged(ruleset)} == {"request"}
 
 
 def test_answers_are_sent_at_once(ruleset: Path) -> None:

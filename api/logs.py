@@ -1,0 +1,67 @@
+"""What the server tells whoever runs it: a line for each request, and lines for what went wrong.
+
+No line has a path, a parameter, a body or a key, for these name customers or open doors; only the trace of a mistake of
+ours may hold a value, as traces do.
+"""
+
+import json
+import logging
+import os
+import traceback
+from datetime import UTC, datetime
+from typing import TextIO
+
+from starlette.types import Scope
+
+from ruleengine.settings import LogFormat, LogLevel
+
+from . import problems
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
+
+
+class Log(logging.Handler):
+    """Lines on a stream, each an object of JSON, or its members as `name=value`."""
+
+    def __init__(self, stream: TextIO, form: LogFormat, level: LogLevel) -> None:
+        super().__init__(level.upper())
+        self._stream = stream
+        self._form = form
+        self._worker = os.getpid()
+        self._each_request = level == "info"
+
+    def listen(self) -> None:
+        """Write what is logged in this process, ours from the level on and libraries' warnings."""
+        logging.basicConfig(handlers=[self], level=logging.WARNING, force=True)
+        logging.getLogger("ruleengine").setLevel(self.level)
+
+    def answered(self, asked: Scope, status: int, seconds: float) -> None:
+        """Tell of a request, by the path as the document has it."""
+        if not self._each_request:
+            return
+        key = asked.get("key")
+        self._write(
+            "info",
+            message="request",
+            method=asked["method"] if asked["method"] in METHODS else "other",
+            route=asked.get("operation"),
+            status=status,
+            milliseconds=round(seconds * 1000, 3),
+            key=key.id if key else None,
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        trace = "".join(traceback.format_exception(error)) if error else None
+        self._write(record.levelname.lower(), message=record.getMessage(), logger=record.name, trace=trace)
+
+    def _write(self, level: str, **facts: object) -> None:
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"time": time, "level": level, "worker": self._worker, "request_id": problems.REQUEST.get(None), **facts}
+        told = {name: value for name, value in line.items() if value is not None}
+        text = json.dumps(told) if self._form == "json" else " ".join(f"{name}={told[name]}" for name in told)
+        try:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass  # Nobody reads it any more; requests are answered all the same.
