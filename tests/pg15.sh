@@ -21,6 +21,6 @@ trap stop EXIT
 
 (cd / && "${as[@]}" "$bin/initdb" -D "$folder/data" -U postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 >/dev/null)
 (cd / && "${as[@]}" "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" -o "-k $folder -c listen_addresses=" start >/dev/null)
-RULEENGINE_TEST_POSTGRES="host=$folder user=postgres dbname=postgres" \
-  .venv/bin/python -m pytest -n 2 -m "not slow" -k postgres tests/engines tests/differential tests/test_corpus.py \
-  tests/test_postgres.py "$@"
+RULEENGINE_TEST_POSTGRES="host=$folder user=postgres dbname=postgres" PGBIN="$bin" \
+  .venv/bin/python -m pytest -n 2 -m "not slow" -k "postgres or faults" tests/engines tests/differential \
+  tests/test_corpus.py tests/test_postgres.py tests/store tests/memory tests/faults "$@"

@@ -75,6 +75,16 @@ def _database() -> str:
             "transform_null_equals = on",
             "standard_conforming_strings = off",
             "search_path = shop, public",
+            "IntervalStyle = 'sql_standard'",
+            "bytea_output = 'escape'",
+            "array_nulls = off",
+            "quote_all_identifiers = on",
+            "backslash_quote = off",
+            "default_transaction_isolation = 'serializable'",
+            "default_transaction_deferrable = on",
+            "synchronous_commit = off",
+            "lock_timeout = '1ms'",
+            "idle_in_transaction_session_timeout = '1ms'",
         ):
             for role in (READER, OWNER):
                 connection.execute(f"ALTER ROLE {role} IN DATABASE {name} SET {setting}".encode())

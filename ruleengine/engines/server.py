@@ -35,6 +35,7 @@ _SETTINGS = {
     "extra_float_digits": "1",
     "transform_null_equals": "off",
     "array_nulls": "on",
+    "quote_all_identifiers": "off",
     "default_transaction_read_only": "off",
     "client_min_messages": "warning",
     "lock_timeout": f"{SECONDS_FOR_LOCKS}s",
