@@ -13,6 +13,7 @@ from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.engines.columns import literal, quote
+from ruleengine.engines.connecting import connected
 from ruleengine.engines.engine import Engine, Rows, TooLarge
 from ruleengine.engines.files import FileBinder, reason_of
 from ruleengine.engines.interruption import interruptible
@@ -39,7 +40,7 @@ class DuckDB(Engine):
         super().__init__(ruleset, profile)
         self._spill = Path(tempfile.mkdtemp(prefix="ruleengine-"))
         try:
-            self.connection = duckdb.connect(":memory:")
+            self.connection = connected()
             self._configure(writable)
             with interruptible(self.connection):
                 binder = FileBinder(self.connection, ruleset, profile, self._spill)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -11,7 +12,9 @@ from ruleengine.checking.scope import near
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.engines.columns import quote
+from ruleengine.engines.connecting import connected
 from ruleengine.engines.csv_files import UnreadableError, cells
+from ruleengine.engines.duckdb import close_off
 from ruleengine.engines.files import parquet
 from ruleengine.schema import Profile
 
@@ -67,7 +70,8 @@ def _texts(files: Sequence[Path], column: str) -> set[str]:
     """The different texts of a column of some files."""
     if files[0].suffix == ".csv":
         return {row[0] for row in cells(files, [column])} - {""}
-    with duckdb.connect(":memory:") as connection:
+    with TemporaryDirectory(prefix="ruleengine-") as spill, connected() as connection:
+        close_off(connection, Path(spill), files, ())
         value = f"CAST({quote(column)} AS VARCHAR)"
         rows = connection.execute(f"SELECT DISTINCT {value} FROM {parquet(files)} WHERE {value} IS NOT NULL").fetchall()
     return {str(row[0]) for row in rows}

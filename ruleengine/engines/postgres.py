@@ -18,6 +18,7 @@ from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.engines import server
 from ruleengine.engines.columns import literal, quote
+from ruleengine.engines.connecting import connected
 from ruleengine.engines.duckdb import close_off
 from ruleengine.engines.engine import Engine, Rows, TooLarge
 from ruleengine.engines.tables import TableBinder
@@ -87,7 +88,7 @@ class Postgres(Engine):
         self.query("ROLLBACK TO SAVEPOINT bound")
 
     def remember(self, tell: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
-        with duckdb.connect(":memory:") as connection:
+        with connected() as connection:
             close_off(connection, self._spill, (), self._writable)
             tell(connection)
             for table in ("remembered", "remembered_names"):
@@ -115,7 +116,7 @@ class Postgres(Engine):
         file.unlink()
 
     def results(self, layout: Layout) -> duckdb.DuckDBPyConnection:
-        self._results = duckdb.connect(":memory:")
+        self._results = connected()
         close_off(self._results, self._spill, (), self._writable)
         key = ("customer", "BIGINT" if layout.key_type.name == "integer" else "VARCHAR")
         values = [(value.column, _column_type(value.type)) for value in layout.values]

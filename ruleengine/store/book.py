@@ -91,7 +91,7 @@ class FileBook:
     @contextmanager
     def writing(self) -> Iterator[Rows]:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # What was asked, and what a plan told, may name customers.
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             with closing(sqlite.writer(self._path, SECONDS)) as connection:
@@ -109,7 +109,7 @@ class FileBook:
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
         try:
-            self._locks.mkdir(parents=True, exist_ok=True)
+            self._locks.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._locks / name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise unusable(error) from error

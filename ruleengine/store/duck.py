@@ -5,6 +5,8 @@ from datetime import date
 
 import duckdb
 
+from ruleengine.engines.connecting import connected
+
 
 def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
@@ -12,7 +14,7 @@ def identifier(name: str) -> str:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """A DuckDB that only computes. What does not fit into memory goes to the system's temporary folder."""
-    return duckdb.connect(config={"temp_directory": tempfile.gettempdir()})
+    return connected(temp_directory=tempfile.gettempdir())
 
 
 def literal(text: str) -> str:

@@ -37,7 +37,8 @@ class Folder:
     def create(self) -> None:
         for folder in (self.root, self.runs, self.salts):
             if not folder.is_dir():
-                folder.mkdir(parents=True, exist_ok=True)
+                # For its owner alone: it holds who has which tag, and why.
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 sync_folder(folder.parent)
 
     def run(self, run_id: str) -> Path:

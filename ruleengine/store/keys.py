@@ -72,7 +72,7 @@ class Keys:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Nobody else on the machine need see even the digests.
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             with closing(sqlite.writer(self._path, 10)) as connection:
