@@ -93,7 +93,7 @@ def create_app(
     for module in (tags, members, evidence, versions, rulesets, health):
         app.include_router(module.router(published))
     app.include_router(changes.router(published, stopping))
-    app.include_router(metrics.router(figures))
+    app.include_router(metrics.router(published, figures))
     app.include_router(by_hand.router(published, desk))
     app.include_router(runs.router(published, desk, once, processes))
     app.include_router(plans.router(published, once, processes))

@@ -17,14 +17,15 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 from starlette.types import Scope
 
-from ruleengine.store.records import RunState
+from ruleengine.store.records import RunState, VersionKind
+from ruleengine.verbs import jobs
 
 from .openapi import refusals
 from .provenance import Published
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 RUNS = 100
-"""Runs that are looked at for those that are held."""
+"""Runs that are looked at, the latest."""
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ class Metrics(Collector):
 
 
 class _OfStore(Collector):
-    """What is published, and what waits."""
+    """What is published, what is at work, and what waits."""
 
     def __init__(self, published: Published) -> None:
         self._published = published
@@ -86,7 +87,7 @@ class _OfStore(Collector):
 
     def collect(self) -> Iterator[Metric]:
         store = self._published.store
-        version, runs = store.current(), store.runs(RUNS)
+        version, runs = store.current(), jobs.runs(store, RUNS)
         if version is not None:
             yield _gauge("version", "Number of the current version.", version.number)
             age = time.time() - version.created_at.timestamp()
@@ -94,20 +95,31 @@ class _OfStore(Collector):
             days = (self._published.today() - version.as_of).days
             yield _gauge("as_of_age_days", "Since the day that the current version is for.", days)
             yield _gauge("customers", "Customers of the current version.", version.counts.customers)
-        yield _gauge("held_runs", "Runs that wait for somebody.", sum(run.state is RunState.HELD for run in runs))
-        last = next((run for run in runs if run.finished_at is not None and run.kind == "run"), None)
+        # One that was held before another version came cannot be published any more.
+        base = version.number if version is not None else None
+        held = sum(run.state is RunState.HELD and run.base == base for run in runs)
+        yield _gauge("held_runs", "Runs that wait for somebody to publish them.", held)
+        at_work = sum(run.state is RunState.RUNNING for run in runs)
+        yield _gauge("running_runs", "Runs at work; meanwhile nobody else writes.", at_work)
+        last = next((run for run in runs if run.finished_at is not None and run.kind is VersionKind.RUN), None)
         if last is not None and last.finished_at is not None:
             seconds = (last.finished_at - last.started_at).total_seconds()
             yield _gauge("last_run_seconds", "How long the last run took that came to an end.", seconds)
             failed = last.state is RunState.FAILED
             yield _gauge("last_run_failed", "1 where the last run that came to an end failed.", failed)
+            words = "How long each phase of it took that it came to the end of."
+            phases = GaugeMetricFamily("ruleengine_last_run_phase_seconds", words, labels=("phase",))
+            for name in dict.fromkeys(phase["name"] for phase in last.phases):
+                took = sum(phase["seconds"] for phase in last.phases if phase["name"] == name)
+                phases.add_metric((name,), took)
+            yield phases
 
 
 def _gauge(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(f"ruleengine_{name}", words, value=value)
 
 
-def router(metrics: Metrics) -> APIRouter:
+def router(published: Published, metrics: Metrics) -> APIRouter:
     routes = APIRouter(tags=["operate"])
 
     @routes.get(
@@ -119,6 +131,7 @@ def router(metrics: Metrics) -> APIRouter:
         responses={**refusals(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def read() -> Response:
-        return Response(metrics.text(), headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        text = await published.slowly(metrics.text)
+        return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return routes
