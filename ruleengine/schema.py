@@ -26,6 +26,8 @@ LANGUAGE = 1
 """The number of the rule language that this release reads; it also reads all lower ones."""
 FORMAT = 1
 """The number of the layout of ruleset.toml, likewise."""
+LONGEST_SCHEMA = 63
+"""Bytes that a name may have in Postgres."""
 
 EngineName = Literal["duckdb", "postgres", "spark"]
 ENGINES_BUILT = frozenset({"duckdb", "postgres"})
@@ -231,6 +233,12 @@ def _plain(text: str) -> str:
     return text
 
 
+def _schema(text: str) -> str:
+    if (found := len(text.encode())) > LONGEST_SCHEMA:  # which Postgres would cut off
+        raise _refuse(codes.schema_too_long, schema=text, bytes=str(found))
+    return text
+
+
 def _timezone(text: str) -> str:
     try:
         ZoneInfo(text)
@@ -335,7 +343,7 @@ class _BindingTable(_Table):
 class _StoreTable(_Table):
     folder: _Text | None = None
     """Written alone: `store = "folder"`."""
-    schema_: _Text | None = Field(default=None, alias="schema")
+    schema_: Annotated[_Text, AfterValidator(_schema)] | None = Field(default=None, alias="schema")
 
     @model_validator(mode="before")
     @classmethod

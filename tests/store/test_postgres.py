@@ -6,11 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
+from unittest import mock
 
 import psycopg
 import pytest
 from psycopg import conninfo, errors
 
+from ruleengine.engines.columns import quote
+from ruleengine.store import store_of
 from ruleengine.store.postgres import session
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.postgres.store import PostgresStore
@@ -18,7 +21,7 @@ from ruleengine.store.records import Key
 from ruleengine.store.refusals import StoreUnusableError, WrongStoreError
 from ruleengine.store.store import Store
 from tests import postgres
-from tests.store.conftest import again
+from tests.store.conftest import again, profile
 from tests.store.tables import IDENTITY, TEXT_IDENTITY, Held, Rules, held, hold, publish
 from tests.store.verifier import hashed, merkle_root, text
 
@@ -29,7 +32,8 @@ SECOND: dict[Key, Held] = {key: held("New", abc="A", money="0.1000") for key in 
 
 def schema(store: Store) -> str:
     assert isinstance(store, PostgresStore)
-    return f'"{store.profile.schema}"'
+    assert store.profile.schema is not None
+    return quote(store.profile.schema)
 
 
 def rows(store: Store, query: str) -> list[Any]:
@@ -168,6 +172,28 @@ def test_an_older_schema_is_not_written_to(store: Store) -> None:
         pass
 
     assert error.value.problems[0].code.name == "store-schema-older"
+
+
+@pytest.mark.parametrize("name", ["消" * 21, 'we"ird; DROP %s %(a)s \\x {x}', "Ü'$$1 $roles$ {reader}", "a\n" * 30])
+def test_a_schema_may_have_any_name(name: str) -> None:
+    connection = postgres.admin()
+    with mock.patch.dict(os.environ, {postgres.STORE: postgres.owner()}), closing(store_of(profile(name))) as store:
+        publish(store, "2026-01-01", FIRST)
+        publish(store, "2026-02-01", SECOND)
+        with store.writer("an\\'a %s", IDENTITY) as writer:
+            writer.rollback(1, "100% {wrong} \\ '")
+        assert store.members("tag", "VIP").customers == tuple(range(40))
+        assert store.versions()[-1].reason == "100% {wrong} \\ '"
+        assert check(store) == []
+        before = {role for (role,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
+        connection.execute(session.roles(profile(name)).encode())
+    made = {role for (role,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()} - before
+    assert len(made) == 3
+    quoted = name.replace('"', '""')
+    connection.execute(f'DROP SCHEMA "{quoted}" CASCADE'.encode())
+    for role in made:
+        quoted = str(role).replace('"', '""')
+        connection.execute(f'DROP ROLE "{quoted}"'.encode())
 
 
 # -- roles -------------------------------------------------------------------------------------------------

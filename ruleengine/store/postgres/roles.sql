@@ -1,6 +1,6 @@
--- Who may do what with the store in schema {schema}: grant these roles to those who log in.
+-- Who may do what with the store: grant these roles to those who log in.
 -- To be executed by the owner of the schema, who may make roles; once more after each `ruleengine db upgrade`.
-DO $$
+DO {body}
 DECLARE
     role text;
 BEGIN
@@ -9,7 +9,7 @@ BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role);
         END IF;
     END LOOP;
-END $$;
+END {body};
 
 -- Reads versions: `export`, `history`, `explain`, `diff`, `serve`.
 GRANT USAGE ON SCHEMA {schema} TO {reader}, {runner};

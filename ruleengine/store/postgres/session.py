@@ -2,6 +2,7 @@
 
 import os
 import socket
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.engines import server
 from ruleengine.engines.columns import literal, quote
 from ruleengine.schema import Profile
+from ruleengine.sql.postgres import short
 from ruleengine.store.records import Identity
 from ruleengine.store.refusals import Holder, StoreLockedError, StoreUnusableError, refuse_another
 from ruleengine.store.versions import LANGUAGE
@@ -32,7 +34,10 @@ class Session:
         assert profile.schema is not None
         self.connection = connection
         self.profile = profile
-        self.schema = quote(profile.schema)
+        self.schema = _named(profile.schema)
+        """As SQL has it."""
+        self.plain_schema = quote(profile.schema)
+        """As functions have it that look a name up."""
 
     def rows(self, sql: str, *values: object) -> list[Any]:
         with self.told():
@@ -85,6 +90,13 @@ class Session:
         self.run(server.setting(_PATH, local=True))
         yield
         self.run(server.setting({"search_path": before}, local=True))
+
+
+def _named(schema: str) -> str:
+    """Without a percent sign, which would stand for a value."""
+    if "%" not in schema:
+        return quote(schema)
+    return "U&" + quote(schema.replace("\\", "\\\\").replace("%", "\\0025"))
 
 
 def opened(profile: Profile) -> Session:
@@ -154,7 +166,7 @@ def migrations() -> list[tuple[int, str]]:
 
 def found_format(session: Session) -> int | None:
     """The number of the last migration; None where there is no store. Raises where it is newer than this program."""
-    if session.row("SELECT to_regclass(%s)", f"{session.schema}.meta")[0] is None:
+    if session.row("SELECT to_regclass(%s)", f"{session.plain_schema}.meta")[0] is None:
         return None
     meta = dict(session.rows(f"SELECT name, value FROM {session.schema}.meta"))
     for name, known, code in (
@@ -189,7 +201,7 @@ def upgrade(session: Session, wanted: Identity) -> tuple[int, ...]:
             refuse_another(identity(session), wanted)
         applied = tuple((number, text) for number, text in migrations() if number > found)
         if not found:
-            if session.row("SELECT to_regnamespace(%s)", schema)[0] is None:
+            if session.row("SELECT to_regnamespace(%s)", session.plain_schema)[0] is None:
                 session.run(f"CREATE SCHEMA {schema}")
             kind = "bigint" if wanted.has_integer_keys else 'text COLLATE "C"'
             session.run(f"CREATE DOMAIN {schema}.key AS {kind}")
@@ -212,8 +224,11 @@ def upgrade(session: Session, wanted: Identity) -> tuple[int, ...]:
 def roles(profile: Profile) -> str:
     """SQL that makes the roles SCHEMA_reader, SCHEMA_runner and SCHEMA_admin."""
     assert profile.schema is not None
-    text = (files(__package__) / "roles.sql").read_text("utf-8").replace("{schema}", quote(profile.schema))
+    found = {"schema": quote(profile.schema), "body": "$roles$"}
+    while found["body"][:-1] in profile.schema:
+        found["body"] = f"{found['body'][:-1]}_$"
     for role in ("reader", "runner", "admin"):
-        name = f"{profile.schema}_{role}"
-        text = text.replace(f"{{{role}_text}}", literal(name)).replace(f"{{{role}}}", quote(name))
-    return text
+        name = short(f"{profile.schema}_{role}")
+        found |= {role: quote(name), f"{role}_text": literal(name)}
+    text = (files(__package__) / "roles.sql").read_text("utf-8")
+    return re.sub(r"\{(\w+)\}", lambda part: found[part[1]], text)
