@@ -53,6 +53,23 @@ class Cluster:
     def stop(self, mode: Mode = "fast") -> None:
         self._do("pg_ctl", "-w", "-m", mode, "stop")
 
+    def start_again(self) -> None:
+        """Whether it is there or went down."""
+        with suppress(AssertionError):
+            self.stop("immediate")
+        self.start()
+
+    @contextmanager
+    def filled(self, left: int) -> Iterator[None]:
+        """Within, so many bytes are left where its data lies."""
+        filler = self._data / "filler"
+        try:
+            with filler.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(self._data).free - left)
+            yield
+        finally:
+            filler.unlink()
+
     def admin(self) -> postgres.Admin:
         return psycopg.connect(self.address, autocommit=True)
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from ruleengine.cli.commands import program
 from ruleengine.schema import load
 from ruleengine.store import store_of
+from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import RunState
 from ruleengine.store.store import Store
 from tests import postgres
@@ -142,3 +143,17 @@ def terminate() -> None:
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
         "WHERE application_name = 'ruleengine' AND datname = current_database()"
     )
+
+
+def meanwhile(sql: str, do: Callable[[], object]) -> AbstractContextManager[object]:
+    """Once, as a run comes to a statement of its store."""
+    real, done = Session.run, False
+
+    def run(session: Session, text: str, *values: object) -> int:
+        nonlocal done
+        if not done and sql in text:
+            done = True
+            do()
+        return real(session, text, *values)
+
+    return mock.patch.object(Session, "run", run)

@@ -1,7 +1,7 @@
 """What somebody else does to the database: locks, rights, limits, and tables that are not what they were."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -10,9 +10,8 @@ import pytest
 from psycopg import errors
 
 from ruleengine.engines import server
-from ruleengine.store.postgres.session import Session
 from tests import postgres
-from tests.faults.shop import FIRST, Answers, Shop, shop
+from tests.faults.shop import FIRST, Answers, Shop, meanwhile, shop
 
 
 @pytest.fixture
@@ -157,20 +156,6 @@ def test_a_source_that_is_dropped(at: Shop) -> None:
         at.admin().execute("ALTER TABLE public.customers SET SCHEMA shop")
         assert code == 5
         assert "table-unreadable" in told
-
-
-def meanwhile(sql: str, do: Callable[[], object]) -> AbstractContextManager[object]:
-    """Once, as a run comes to a statement of its store."""
-    real, done = Session.run, False
-
-    def run(session: Session, text: str, *values: object) -> int:
-        nonlocal done
-        if not done and sql in text:
-            done = True
-            do()
-        return real(session, text, *values)
-
-    return mock.patch.object(Session, "run", run)
 
 
 @pytest.mark.parametrize(

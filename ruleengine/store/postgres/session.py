@@ -1,8 +1,8 @@
 """A connection to the schema that a store lies in, and how both are made."""
 
 import os
-import socket
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
