@@ -4,7 +4,7 @@ UV ?= uv
 BIN := .venv/bin
 
 .DEFAULT_GOAL := venv
-.PHONY: venv demo rules test test-slow test-pg15 test-all lint fmt bench bench-api lock clean
+.PHONY: venv demo rules test test-slow test-pg15 test-all lint fmt bench bench-api sbom lock clean
 
 venv: .venv/stamp
 
@@ -63,10 +63,24 @@ bench: venv
 bench-api: venv
 	$(BIN)/python -m tests.bench.api
 
-# After a change of dependencies in pyproject.toml; needs uv.
+# What the product is made of, as CycloneDX: every package that it is installed with, its version and its hashes.
+sbom: .venv/sbom/bin/cyclonedx-py
+	@mkdir -p build
+	.venv/sbom/bin/cyclonedx-py requirements requirements/runtime.lock --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-format JSON --output-file build/sbom.cdx.json
+
+.venv/sbom/bin/cyclonedx-py: requirements/sbom.lock | $(BIN)/pip
+	$(BIN)/python -m venv --without-pip .venv/sbom
+	$(BIN)/python -m pip --python .venv/sbom/bin/python install -q --disable-pip-version-check --require-hashes \
+	  -r requirements/sbom.lock
+	@touch $@
+
+# After a change of dependencies in pyproject.toml; needs uv. What users install is what the tests ran with.
+COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 lock:
-	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-	  --generate-hashes --no-header --quiet --output-file requirements/dev.lock
+	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.lock
+	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	$(COMPILE) --group sbom --output-file requirements/sbom.lock
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,10 +1,13 @@
 """The house stays the shape that pyproject.toml says it is."""
 
+import json
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -13,7 +16,7 @@ import ruleengine
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
-LOCK = (ROOT / "requirements" / "dev.lock").read_text()
+LOCK, RUNTIME, SBOM = ((ROOT / "requirements" / f"{name}.lock").read_text() for name in ("dev", "runtime", "sbom"))
 
 
 def test_every_package_is_shipped() -> None:
@@ -50,21 +53,61 @@ def test_the_version_is_written_once_in_effect() -> None:
     assert ruleengine.__version__ == PYPROJECT["project"]["version"]
 
 
-def test_the_lock_holds_what_is_asked_for() -> None:
-    asked = PYPROJECT["project"]["dependencies"] + PYPROJECT["dependency-groups"]["dev"]
-    locked = {
-        canonicalize_name(requirement.name): requirement
-        for line in LOCK.splitlines()
-        if line and not line.startswith((" ", "#"))
-        for requirement in [Requirement(line.removesuffix("\\"))]
-    }
-
-    for line in asked:
-        wanted = Requirement(line)
-        (pin,) = locked[canonicalize_name(wanted.name)].specifier
-        assert wanted.specifier.contains(pin.version), line
+def locked(text: str) -> dict[str, Requirement]:
+    """By name, what a lock pins; each of them with hashes."""
+    found = {}
+    for entry in re.split(r"\n(?=\S)", text):
+        pinned = Requirement(entry.partition("\\")[0].strip())
+        assert re.findall(r"--hash=sha256:[0-9a-f]{64}", entry), pinned
+        found[canonicalize_name(pinned.name)] = pinned
+    return found
 
 
-def test_the_lock_names_no_registry() -> None:
-    assert "://" not in LOCK
-    assert "index-url" not in LOCK
+def test_the_locks_hold_what_is_asked_for() -> None:
+    groups = PYPROJECT["dependency-groups"]
+    asked = PYPROJECT["project"]["dependencies"]
+    for lock, wanted in ((RUNTIME, asked), (LOCK, asked + groups["dev"]), (SBOM, groups["sbom"])):
+        pins = locked(lock)
+        for line in wanted:
+            requirement = Requirement(line)
+            (pin,) = pins[canonicalize_name(requirement.name)].specifier
+            assert requirement.specifier.contains(pin.version), line
+
+
+def test_users_install_what_the_tests_ran_with() -> None:
+    runtime, dev = locked(RUNTIME), locked(LOCK)
+
+    assert {name: str(dev[name]) for name in runtime} == {name: str(pinned) for name, pinned in runtime.items()}
+    for name in runtime:
+        entries = [
+            re.findall(
+                r"--hash=(\S+)", next(each for each in re.split(r"\n(?=\S)", lock) if each.startswith(f"{name}="))
+            )
+            for lock in (RUNTIME, LOCK)
+        ]
+        assert sorted(entries[0]) == sorted(entries[1]), name
+
+
+def test_the_locks_name_no_registry() -> None:
+    for lock in (LOCK, RUNTIME, SBOM):
+        assert "://" not in lock
+        assert "index-url" not in lock
+
+
+@pytest.mark.slow
+def test_the_bill_of_materials_lists_what_is_installed() -> None:
+    subprocess.run(["make", "sbom"], cwd=ROOT, check=True, capture_output=True)
+    bill = json.loads((ROOT / "build" / "sbom.cdx.json").read_text())
+
+    assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "ruleengine")
+    components = {each["name"]: each for each in bill["components"]}
+    assert components.keys() == locked(RUNTIME).keys()
+    for name, pinned in locked(RUNTIME).items():
+        (pin,) = pinned.specifier
+        assert components[name]["version"] == pin.version
+        assert components[name]["purl"].startswith(f"pkg:pypi/{name}@{pin.version}")
+        hashes = [
+            each["content"] for reference in components[name]["externalReferences"] for each in reference["hashes"]
+        ]
+        assert hashes
+        assert all(f"sha256:{each}" in RUNTIME for each in hashes)
