@@ -28,7 +28,7 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
 VERSION = "3.1.0"
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE = (problems.method_not_allowed, problems.host_not_served, problems.internal_error)
-_OF_THE_STORE = (problems.nothing_published, problems.store_unusable)
+_OF_THE_STORE = (problems.nothing_published, problems.store_unusable, problems.store_damaged)
 
 _SECONDS = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
 _TAG = {"ETag": {"description": "Of this answer; send it as If-None-Match.", "schema": {"type": "string"}}}

@@ -17,6 +17,7 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.messages import wording
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.store.refusals import (
+    DamagedError,
     NotKeptError,
     NotThereError,
     RefusedError,
@@ -144,6 +145,12 @@ server_stopping = Kind("server_stopping", 503, "Server stops", "The server was t
 store_unusable = Kind(
     "store_unusable", 503, "Store not usable", "The store cannot be read now; the server's log tells why."
 )
+store_damaged = Kind(
+    "store_damaged",
+    503,
+    "Part of the store is damaged",
+    "A file of the store is missing, or not what was written; the server's log tells which.",
+)
 
 KINDS: Mapping[str, Kind] = {kind.code: kind for kind in list(globals().values()) if isinstance(kind, Kind)}
 
@@ -235,6 +242,9 @@ def of_problems(error: ProblemError) -> Refused:
             return _refused(error.problems[0], message)
         case _ if error.problems[0].code is codes.actor_unreadable:
             return _refused(error.problems[0], message)
+        case DamagedError():
+            log.error("%s", message)
+            return store_damaged()
         case StoreUnusableError() | WrongStoreError():
             # Paths and the system's own words are for the log alone.
             log.error("%s", message)

@@ -98,11 +98,11 @@ def document(
     return row[0] if row else None
 
 
-def history(duck: duckdb.DuckDBPyConnection, folder: Folder, runs: Sequence[str], key: Key) -> list[tuple[int, Change]]:
-    """A customer's changes in these runs, each with the run's place in the sequence."""
-    if not runs:
+def history(duck: duckdb.DuckDBPyConnection, paths: Sequence[Path], key: Key) -> list[tuple[int, Change]]:
+    """A customer's changes in these files, each with the file's place in the sequence."""
+    if not paths:
         return []
-    files = ", ".join(literal(str(folder.changes(run))) for run in runs)
+    files = ", ".join(literal(str(path)) for path in paths)
     rows = duck.execute(
         f"SELECT list_position([{files}], filename) AS step, customer, kind, name, old, new, since, rule_hash, "
         f"evidence FROM read_parquet([{files}], filename = true) WHERE customer = $key "

@@ -1,7 +1,7 @@
 """What everything that makes a version has at hand, and the way of a run from its beginning to its commit."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,19 @@ from pathlib import Path
 import duckdb
 
 from ruleengine.diagnostics import codes
-from ruleengine.store import canonical, changes, ledger, manual, publishing, sqlite, staging, state, sweeping, versions
+from ruleengine.store import (
+    canonical,
+    changes,
+    integrity,
+    ledger,
+    manual,
+    publishing,
+    sqlite,
+    staging,
+    state,
+    sweeping,
+    versions,
+)
 from ruleengine.store.comparing import name_tables
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
@@ -37,7 +49,7 @@ class Desk:
         clock: Callable[[], float],
     ) -> None:
         self.folder = folder
-        self._versions = reader
+        self.reader = reader
         self.ledger = connection
         self.identity = identity
         self.actor = actor
@@ -75,6 +87,9 @@ class Desk:
                     reasons=canonical.dump(list(reasons)),
                     **fields,
                 )
+                if to is not RunState.HELD:
+                    integrity.drop_run(self.ledger, self.folder, run_id)
+        self.reader.see(self.ledger)
         self.begun.pop(run_id, None)
         if is_running and to is not RunState.HELD:
             self.folder.remove_run(run_id)
@@ -94,6 +109,7 @@ class Desk:
         memory: int,
         overlay: int = 0,
         hands: tuple[versions.Hand, ...],
+        linked: Mapping[Path, Path] | None = None,
     ) -> None:
         """Write who came and went, new salts and the changes, and note in the ledger that the run is staged."""
         if run.base is not None:
@@ -101,11 +117,13 @@ class Desk:
         sealed = self.seal(run, duck, customers, changes_sql, shape)
         with transaction(self.ledger):
             ledger.add_names(self.ledger, names)
-            self.note(run, replace(sealed, memory=memory, overlay=overlay, hands=hands))
+            self.note(run, replace(sealed, memory=memory, overlay=overlay, hands=hands), linked)
         reach("staged")
 
-    def note(self, run: Run, staged: versions.StagedFiles) -> None:
-        """Write into the ledger what is known of a run once it is staged."""
+    def note(self, run: Run, staged: versions.StagedFiles, linked: Mapping[Path, Path] | None = None) -> None:
+        """Write into the ledger what is known of a run once it is staged. `linked` are those of its files that are
+        another's under a second name."""
+        integrity.record_run(self.ledger, self.folder, run.id, linked)
         update_run(
             self.ledger,
             run.id,
@@ -129,7 +147,7 @@ class Desk:
 
     def _salt_pieces(self) -> list[Path]:
         rows = self.ledger.execute("SELECT path FROM salt_pieces ORDER BY path")
-        return [self.folder.root / path for (path,) in rows]
+        return [integrity.intact(self.ledger, self.folder, self.folder.root / path) for (path,) in rows.fetchall()]
 
     # -- publishing --------------------------------------------------------------------------------------
 
@@ -138,6 +156,7 @@ class Desk:
         run = versions.run(dict(row))
         current = self.current()
         self._refuse_superseded(run, current)
+        integrity.check_run(self.ledger, self.folder, run.id)
         number = 1 + (ledger.latest_number(self.ledger) or 0)
         staged = versions.staged(row["staged"])
         names = ledger.names(self.ledger)
@@ -146,10 +165,14 @@ class Desk:
         if staged.number != number:
             # Another version came between: the leaves are made again for the number that this one gets.
             path = self.folder.changes(run.id)
+            sealed_again = [path, self.folder.run_salts(run.id)]
+            with transaction(self.ledger):
+                integrity.drop(self.ledger, self.folder, sealed_again)
             shape = Shape(staged.words, staged.ladders)
             sealed = self.seal(run, duck, read(path), changes.again(path), shape)
             staged = replace(staged, number=number, leaves=sealed.leaves, root=sealed.root)
             with transaction(self.ledger):
+                integrity.record(self.ledger, self.folder, filter(Path.exists, sealed_again))
                 update_run(self.ledger, run.id, staged=versions.staged_text(staged))
         publication = self.publication(run, staged, current, reason)
         serial = None
@@ -187,6 +210,7 @@ class Desk:
         number = publication.staged.number
         previous = self.version(number - 1) if number > 1 else None
         made = publishing.commit(self.ledger, self.folder, publication, serial, previous, self.now(), beside)
+        self.reader.see(self.ledger)
         reach("committed")
         return made
 
@@ -210,7 +234,7 @@ class Desk:
         return datetime.fromtimestamp(self._clock(), UTC)
 
     def version(self, number: int) -> Version:
-        return self._versions.version(self.ledger, number)
+        return self.reader.version(self.ledger, number)
 
     def current(self) -> Version | None:
         row = ledger.pointer(self.ledger)

@@ -46,8 +46,10 @@ def publish(desk: Desk, write: ManualWrite, current: Version, before: bytes, ser
     )
     desk.folder.run(run.id).mkdir(parents=True)
     was = desk.row(current)
+    linked: dict[Path, Path] = {}
     if was["has_values"]:
         copy(desk.folder.values(current.run), desk.folder.values(run.id))
+        linked[desk.folder.values(run.id)] = desk.folder.values(current.run)
     names = ledger.names(desk.ledger)
     base = versions.staged(was["staged"])
     duck = connect()
@@ -62,7 +64,7 @@ def publish(desk: Desk, write: ManualWrite, current: Version, before: bytes, ser
 
     def beside() -> None:
         ledger.add_run(desk.ledger, run, {})
-        desk.note(run, staged)
+        desk.note(run, staged, linked)
         update_run(desk.ledger, run.id, value_columns=was["value_columns"], report=canonical.dump(run.report))
         if write.changes:
             content = document(before, write.changes)

@@ -10,12 +10,14 @@ from typing import TypeVar
 import duckdb
 
 from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Problem
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
 from ruleengine.store import (
     archive,
     documents,
+    integrity,
     ledger,
     lock,
     manual,
@@ -23,6 +25,7 @@ from ruleengine.store import (
     previewing,
     proving,
     recalling,
+    sqlite,
     state,
     unpacking,
     versions,
@@ -34,6 +37,7 @@ from ruleengine.store.content import Content
 from ruleengine.store.desk import Desk
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
+from ruleengine.store.integrity import intact
 from ruleengine.store.keys import Keys
 from ruleengine.store.ledger import Ledger
 from ruleengine.store.names import Names
@@ -55,9 +59,17 @@ from ruleengine.store.records import (
     StoredValues,
     Version,
 )
-from ruleengine.store.refusals import NotKeptError, RefusedError, need_actor, no_version, not_empty, unusable
+from ruleengine.store.refusals import (
+    DamagedError,
+    NotKeptError,
+    RefusedError,
+    need_actor,
+    no_version,
+    not_empty,
+    unusable,
+)
 from ruleengine.store.relations import Shape, read, widened
-from ruleengine.store.sqlite import Connection
+from ruleengine.store.sqlite import Connection, Row
 from ruleengine.store.store import Tables
 from ruleengine.store.writer import EmbeddedWriter, told
 
@@ -69,7 +81,7 @@ class EmbeddedStore:
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._folder = Folder(path)
-        self._ledger = Ledger(self._folder.ledger)
+        self._ledger = Ledger(self._folder)
         self._keys = Keys(self._folder.keys)
         self._clock = clock
         self.book: Book = FileBook(self._folder.jobs, self._folder.jobs_at_work)
@@ -241,7 +253,7 @@ class EmbeddedStore:
                 return ()
             all_versions = self._ledger.versions(connection)
             in_line = set(ledger.line(connection))
-            runs = [each.run for each in all_versions]
+            paths = [intact(connection, self._folder, self._folder.changes(each.run)) for each in all_versions]
             return tuple(
                 HistoryEntry(
                     version=all_versions[index].number,
@@ -252,15 +264,15 @@ class EmbeddedStore:
                     actor=all_versions[index].actor,
                     change=change,
                 )
-                for index, change in archive.history(duck, self._folder, runs, known)
+                for index, change in archive.history(duck, paths, known)
             )
 
         return self._from_files(find, empty=())
 
     def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change, ...]:
         def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> tuple[Change, ...]:
-            run = self._ledger.version(connection, version).run
-            return tuple(archive.changes(duck, self._folder.changes(run), start, limit))
+            path = self._folder.changes(self._ledger.version(connection, version).run)
+            return tuple(archive.changes(duck, intact(connection, self._folder, path), start, limit))
 
         return self._from_files(find)
 
@@ -275,7 +287,8 @@ class EmbeddedStore:
             known = self._key(connection, key)
             if known is None or not row["has_values"]:
                 return None
-            return archive.values(duck, self._folder.values(run), row["value_columns"], known)
+            path = intact(connection, self._folder, self._folder.values(run))
+            return archive.values(duck, path, row["value_columns"], known)
 
         return self._from_files(find)
 
@@ -302,7 +315,7 @@ class EmbeddedStore:
                 row = ledger.run_row(connection, run)
                 found = versions.run(dict(row))
                 if found.version is None:
-                    relation = self._held_state(dict(row), names)
+                    relation = self._held_state(connection, row, names)
                     return archive.export(duck, relation, names, None, path)
                 number = found.version
             else:
@@ -315,11 +328,12 @@ class EmbeddedStore:
 
         return self._from_files(write)
 
-    def _held_state(self, row: Mapping[str, str], names: Names) -> str:
+    def _held_state(self, connection: Connection, row: Row, names: Names) -> str:
         if row["state"] != RunState.HELD:
             raise RefusedError(codes.run_not_held(None, run=row["id"], state=row["state"]))
         staged = versions.staged(row["staged"])
-        return widened(read(self._folder.state(row["id"])), Shape(staged.words, staged.ladders), Shape.of(names))
+        path = intact(connection, self._folder, self._folder.state(row["id"]))
+        return widened(read(path), Shape(staged.words, staged.ladders), Shape.of(names))
 
     def diff(self, a: int, b: int) -> Diff:
         def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> Diff:
@@ -355,9 +369,9 @@ class EmbeddedStore:
                     raise no_version()
                 try:
                     return work(duck or connect(), connection)
-                except (duckdb.IOException, OSError) as error:
+                except (duckdb.IOException, OSError, DamagedError) as error:
                     last = error
-        raise unusable(last)
+        raise last if isinstance(last, DamagedError) else unusable(last)
 
     def audit(self) -> Audit:
         identity = self.identity()
@@ -379,6 +393,9 @@ class EmbeddedStore:
 
     def revoke_key(self, key_id: str, moment: datetime) -> ApiKey:
         return self._keys.revoke(key_id, moment)
+
+    def damage(self) -> tuple[Problem, ...]:
+        return (*self._ledger.problems(), *self._keys.problems())
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -433,6 +450,7 @@ class EmbeddedStore:
                 with EmbeddedWriter(desk) as writer:
                     yield writer
             finally:
+                sqlite.empty_log(connection)
                 connection.close()
 
     @contextmanager
@@ -455,11 +473,13 @@ class EmbeddedStore:
             raise no_version()
         with self._locked(actor), self._ledger.reading() as connection:
             assert connection is not None
+            if damaged := tuple(integrity.problems(connection, self._folder)):
+                raise DamagedError(*damaged)
             yield packing.pack(connect(), connection, self._folder, identity, keys)
 
     def unpack(self, content: Content, actor: str) -> None:
         with self._locked(actor):
-            if self._folder.ledger.exists():
+            if self.identity() is not None:
                 raise not_empty(str(self._folder.root))
             with told():
                 known = {key.id for key in self.keys()}

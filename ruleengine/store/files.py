@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LEDGER = "ledger.db"
 PARTIAL = ".partial"
 
 
@@ -15,7 +16,8 @@ class Folder:
     keys.db             keys of the API
     jobs.db             what was asked of servers and runs
     jobs/               a file for each job at work, locked by its process
-    writer.lock
+    ledger.seen         how far the ledger was; keys.seen likewise: see `seen`
+    writer.lock         who writes
     runs/RUN/           changes.parquet; of a run arrivals.parquet, state.parquet, values.parquet, salts.parquet;
                         memory.parquet where it has something to remember; of a rollback overlay.parquet where
                         something is set by hand that was not, or the other way round
@@ -25,7 +27,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.ledger = root / "ledger.db"
+        self.ledger = root / LEDGER
         self.moving = root / "moving.db"
         self.keys = root / "keys.db"
         self.jobs = root / "jobs.db"
@@ -33,6 +35,15 @@ class Folder:
         self.lock = root / "writer.lock"
         self.runs = root / "runs"
         self.salts = root / "salts"
+
+    @property
+    def is_used(self) -> bool:
+        """Whether somebody began a run here. A store that was being moved here was none yet."""
+        return self.runs.is_dir() and any(self.runs.iterdir()) and not self.moving.exists()
+
+    def name(self, path: Path) -> str:
+        """A path as it is told: from the store on."""
+        return path.relative_to(self.root).as_posix()
 
     def create(self) -> None:
         for folder in (self.root, self.runs, self.salts):

@@ -9,12 +9,22 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.store import sqlite
 from ruleengine.store.records import ApiKey
-from ruleengine.store.refusals import NotThereError, StoreUnusableError, unusable
+from ruleengine.store.refusals import (
+    NotThereError,
+    StoreUnusableError,
+    changed,
+    missing,
+    of_sqlite,
+    outdated,
+    unusable,
+)
+from ruleengine.store.seen import Seen
 from ruleengine.store.sqlite import Connection
 
-FORMAT = 1
+FORMAT = 2
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS keys (
@@ -30,6 +40,7 @@ class Keys:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._seen = Seen(path)
 
     def all(self) -> tuple[ApiKey, ...]:
         with self._reading() as connection:
@@ -60,37 +71,72 @@ class Keys:
     def _reading(self) -> Iterator[Connection | None]:
         """None where no key was ever given."""
         if not self._path.exists():
+            if self._seen.path.exists():
+                raise missing(self._path.name)
             yield None
             return
         try:
             with closing(sqlite.reader(self._path, 10)) as connection:
-                _refuse_newer(connection)
+                self._check(connection)
                 yield connection
         except sqlite.UNUSABLE as error:
-            raise unusable(error) from error
+            raise of_sqlite(error, self._path.name) from error
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         try:
+            if not self._path.exists() and self._seen.path.exists():
+                raise missing(self._path.name)
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Nobody else on the machine need see even the digests.
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             with closing(sqlite.writer(self._path, 10)) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
+                self._check(connection)
+                if not sqlite.has_checksums(connection):
+                    sqlite.add_checksums(connection)
                 connection.execute("BEGIN IMMEDIATE")
-                _refuse_newer(connection)
                 connection.execute(_TABLE)
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
                 yield connection
                 connection.execute("COMMIT")
-        except (*sqlite.UNUSABLE, OSError) as error:
+                self._seen.write(_how_far(connection))
+        except sqlite.UNUSABLE as error:
+            raise of_sqlite(error, self._path.name) from error
+        except OSError as error:
             raise unusable(error) from error
 
+    def _check(self, connection: Connection) -> None:
+        """Raise where the file is a newer one, or not as it was left."""
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        if found > FORMAT:
+            raise StoreUnusableError(codes.store_format_newer(None, found=found, known=FORMAT))
+        if found == FORMAT and not sqlite.has_checksums(connection):
+            raise changed(self._path.name)
+        seen = self._seen.read()
+        if seen is not None and any(number < seen[what] for what, number in _how_far(connection).items()):
+            raise outdated(self._path.name, self._seen.path.name)
 
-def _refuse_newer(connection: Connection) -> None:
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
-    if found > FORMAT:
-        raise StoreUnusableError(codes.store_format_newer(None, found=found, known=FORMAT))
+    def problems(self) -> Iterator[Problem]:
+        """What is damaged. Reads everything."""
+        try:
+            with self._reading() as connection:
+                if connection is None:
+                    return
+                if sqlite.problem_of(connection) is not None:
+                    yield from changed(self._path.name).problems
+                if self._seen.read() is None and sqlite.has_checksums(connection):
+                    name = self._seen.path.name
+                    yield from (changed(name) if self._seen.path.exists() else missing(name)).problems
+        except ProblemError as error:
+            yield from error.problems
+
+
+def _how_far(connection: Connection) -> dict[str, int]:
+    if not connection.table_exists(None, "keys"):
+        return {"keys": 0, "revoked": 0}
+    keys, revoked = connection.execute("SELECT count(*), count(key ->> 'revoked_at') FROM keys").fetchone()
+    return {"keys": keys, "revoked": revoked}
 
 
 def dumped(key: ApiKey) -> str:

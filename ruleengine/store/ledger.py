@@ -13,17 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from ruleengine.diagnostics import codes
-from ruleengine.store import sqlite
+from ruleengine.diagnostics.problem import Problem, ProblemError
+from ruleengine.store import integrity, sqlite
+from ruleengine.store.files import LEDGER, Folder
 from ruleengine.store.names import Name, Names
 from ruleengine.store.records import Identity, Run, Version
 from ruleengine.store.refusals import (
     NotThereError,
     StoreUnusableError,
+    changed,
+    missing,
     no_version,
+    of_sqlite,
+    outdated,
     refuse_another,
     unknown_version,
-    unusable,
 )
+from ruleengine.store.seen import HowFar, Seen
 from ruleengine.store.sqlite import Connection, Row
 from ruleengine.store.versions import FORMAT, LANGUAGE, run, run_header_text, version
 
@@ -114,8 +120,11 @@ CREATE INDEX manual_names ON manual (kind, name);
 class Ledger:
     """Connections to one ledger.db: one for reading per thread, and one for writing while there is a writer."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Folder, path: Path | None = None) -> None:
+        """`path` is that of a ledger which is not in its place yet."""
+        self._folder = folder
+        self._path = path or folder.ledger
+        self._seen = Seen(folder.ledger)
         self._local = threading.local()
         self._opened: list[tuple[int, Connection]] = []
         self._versions: dict[int, Version] = {}  # They never change.
@@ -135,9 +144,10 @@ class Ledger:
             try:
                 yield connection
             finally:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # SQLite ends it where it finds damage.
+                    connection.execute("ROLLBACK")
         except sqlite.UNUSABLE as error:
-            raise unusable(error) from error
+            raise self._unusable(error) from error
 
     @contextmanager
     def asking(self) -> Iterator[Connection]:
@@ -148,24 +158,27 @@ class Ledger:
         try:
             yield connection
         except sqlite.UNUSABLE as error:
-            raise unusable(error) from error
+            raise self._unusable(error) from error
 
     def _reader(self) -> Connection | None:
         pid, connection = getattr(self._local, "reader", (None, None))
         if pid == os.getpid():
             return connection
-        if not self.path.exists():
+        if not self._path.exists():
+            self._refuse_loss()
             return None
         try:
-            connection = sqlite.reader(self.path, 10)
+            connection = sqlite.reader(self._path, 10)
             # The upper pages, which every look-up reads: each that is not kept is checked anew.
             connection.execute("PRAGMA cache_size = -16384")
-            if _meta(connection) is None:
+            meta = _meta(connection)
+            if meta is None:
                 connection.close()
+                self._refuse_loss()
                 return None
-            _refuse_newer(_meta(connection) or {})
+            self._check(connection, meta)
         except sqlite.UNUSABLE as error:
-            raise unusable(error) from error
+            raise self._unusable(error) from error
         self._local.reader = (os.getpid(), connection)
         self._opened.append((os.getpid(), connection))
         return connection
@@ -173,7 +186,9 @@ class Ledger:
     def writing(self, identity: Identity) -> Connection:
         """The writer's connection. Creates the tables, or makes sure that they are this ruleset's."""
         try:
-            connection = sqlite.writer(self.path, 30)
+            if not self._path.exists():
+                self._refuse_loss()
+            connection = sqlite.writer(self._path, 30)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -181,14 +196,72 @@ class Ledger:
             connection.execute("PRAGMA cache_size = -65536")
             meta = _meta(connection)
             if meta is None:
+                self._refuse_loss()
                 _create(connection, identity)
             else:
-                _refuse_newer(meta)
+                self._check(connection, meta)
                 refuse_another(_identity(meta), identity)
-                _upgrade(connection, int(meta["format"]))
+                self._upgrade(connection, int(meta["format"]))
         except sqlite.UNUSABLE as error:
-            raise unusable(error) from error
+            raise self._unusable(error) from error
         return connection
+
+    def _upgrade(self, connection: Connection, found: int) -> None:
+        """Add what an older format has not. Files stay as they are: every format reads them."""
+        if found == FORMAT:
+            return
+        if not sqlite.has_checksums(connection):
+            sqlite.add_checksums(connection)
+        with transaction(connection):
+            if found < 2:
+                _make(connection, _SINCE_FORMAT_2)
+            _make(connection, integrity.TABLE)
+            integrity.record_all(connection, self._folder)
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
+        self.see(connection)
+
+    # -- damage ------------------------------------------------------------------------------------------
+
+    def _check(self, connection: Connection, meta: Mapping[str, str]) -> None:
+        """Raise where the ledger is a newer one, or not as it was left."""
+        _refuse_newer(meta)
+        if int(meta["format"]) >= 3 and not sqlite.has_checksums(connection):
+            raise changed(LEDGER)
+        seen = self._seen.read()
+        if seen is not None and not _reaches(connection, seen):
+            number = latest_number(connection)
+            lacks = seen["version"] if seen["version"] != number else None
+            raise outdated(LEDGER, self._seen.path.name, lacks)
+
+    def _refuse_loss(self) -> None:
+        """Raise where there is nothing in the ledger, and something was."""
+        if self._seen.path.exists() or self._folder.is_used:
+            raise missing(LEDGER)
+
+    def _unusable(self, error: Exception) -> StoreUnusableError:
+        return of_sqlite(error, LEDGER)
+
+    def see(self, connection: Connection) -> None:
+        """Note how far the ledger is: what is told to somebody as done must not be lost unnoticed."""
+        number = latest_number(connection)
+        hashes = connection.execute("SELECT hash FROM versions WHERE number = ?", (number,)).fetchone()
+        runs = connection.execute("SELECT max(sequence) FROM runs").fetchone()[0]
+        self._seen.write({"version": number, "hash": hashes and hashes[0], "run": runs})
+
+    def problems(self) -> Iterator[Problem]:
+        """What is damaged in the ledger, and in the files that it knows. Reads all of it."""
+        try:
+            with self.reading() as connection:
+                if connection is None:
+                    return
+                if sqlite.problem_of(connection) is not None:
+                    yield from changed(LEDGER).problems
+                if self._seen.read() is None and sqlite.has_checksums(connection):
+                    name = self._seen.path.name
+                    yield from (changed(name) if self._seen.path.exists() else missing(name)).problems
+                yield from integrity.problems(connection, self._folder)
+        except ProblemError as error:
+            yield from error.problems
 
     def close(self) -> None:
         for pid, connection in self._opened:
@@ -249,15 +322,8 @@ def _create(connection: Connection, identity: Identity) -> None:
     with transaction(connection):
         _make(connection, _TABLES)
         _make(connection, _SINCE_FORMAT_2)
+        _make(connection, integrity.TABLE)
         connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-
-
-def _upgrade(connection: Connection, found: int) -> None:
-    """Add what an older format has not. Files stay as they are: every format reads them."""
-    if found < FORMAT:
-        with transaction(connection):
-            _make(connection, _SINCE_FORMAT_2)
-            connection.execute("UPDATE meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
 
 
 def _make(connection: Connection, tables: str) -> None:
@@ -277,6 +343,13 @@ def _refuse_newer(meta: Mapping[str, str]) -> None:
     ):
         if int(meta[name]) > known:
             raise StoreUnusableError(code(None, found=int(meta[name]), known=known))
+
+
+def _reaches(connection: Connection, seen: HowFar) -> bool:
+    """Whether the ledger is at least as far as it was seen to be."""
+    found = connection.execute("SELECT hash FROM versions WHERE number = ?", (seen["version"],)).fetchone()
+    runs = connection.execute("SELECT max(sequence) FROM runs").fetchone()[0]
+    return (found and found[0]) == seen["hash"] and (runs or 0) >= (seen["run"] or 0)
 
 
 def latest_number(connection: Connection) -> int | None:

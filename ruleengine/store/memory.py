@@ -13,6 +13,7 @@ from ruleengine.planning.layout import Layout
 from ruleengine.store import versions
 from ruleengine.store.duck import identifier, literal
 from ruleengine.store.files import Folder
+from ruleengine.store.integrity import intact
 from ruleengine.store.records import VersionKind
 from ruleengine.store.relations import ROW_GROUP, read
 from ruleengine.store.sqlite import Connection
@@ -73,7 +74,7 @@ def of_version(ledger: Connection, folder: Folder, number: int) -> str | None:
             "SELECT r.id, r.kind, r.staged, v.base FROM versions v JOIN runs r ON r.id = v.run WHERE v.number = ?",
             (number,),
         ).fetchone()
-        path = folder.memory(row["id"]) if versions.staged(row["staged"]).memory else None
+        path = intact(ledger, folder, folder.memory(row["id"])) if versions.staged(row["staged"]).memory else None
         if row["kind"] != VersionKind.MANUAL:
             break
         if path:

@@ -108,7 +108,7 @@ def commit(
         beside()
         insert(ledger, "versions", row)
         if (salts := folder.run_salts(run.id)).exists():
-            ledger.execute("INSERT INTO salt_pieces VALUES (?)", (str(salts.relative_to(folder.root)),))
+            ledger.execute("INSERT INTO salt_pieces VALUES (?)", (folder.name(salts),))
         if serial is not None:
             ledger.execute(
                 "UPDATE versions SET superseded_at = ? WHERE number = (SELECT version FROM pointer)",

@@ -11,6 +11,7 @@ from ruleengine.store import ledger, manual, memory, state
 from ruleengine.store.comparing import clear, name_tables
 from ruleengine.store.duck import date_literal, identifier, literal
 from ruleengine.store.files import Folder
+from ruleengine.store.integrity import intact
 from ruleengine.store.names import Names
 from ruleengine.store.records import Counts, Key, Version
 from ruleengine.store.relations import narrowed, tag_held
@@ -216,7 +217,7 @@ def _past(
     wanted = " OR ".join(f"(kind = '{past.kind}' AND name IN ({_texts(past.names)}))" for past in asked)
     staged = dict(connection.execute("SELECT id, staged FROM runs").fetchall())
     steps = [
-        (str(path), number, version.as_of)
+        (str(intact(connection, folder, path)), number, version.as_of)
         for number, version in enumerate(line)
         if (path := state.step_of(folder, version.run, version.kind, staged[version.run])) is not None
     ]

@@ -5,6 +5,7 @@ from datetime import date
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.store import sqlite
 from ruleengine.store.records import Identity
 
 
@@ -35,6 +36,10 @@ class StoreUnusableError(ProblemError):
     """A full disk, missing rights, a newer format, or files that are not there."""
 
 
+class DamagedError(StoreUnusableError):
+    """A file of the store that is gone, or is not what was written."""
+
+
 class WrongStoreError(ProblemError):
     """The store keeps another ruleset's answers."""
 
@@ -53,6 +58,23 @@ class RefusedError(ProblemError):
 
 def unusable(reason: object) -> StoreUnusableError:
     return StoreUnusableError(codes.store_unusable(None, reason=str(reason).rstrip(".") or type(reason).__name__))
+
+
+def of_sqlite(error: Exception, file: str) -> StoreUnusableError:
+    """What SQLite says of a file."""
+    return changed(file) if sqlite.is_damage(error) else unusable(error)
+
+
+def changed(file: str, version: int | None = None) -> DamagedError:
+    return DamagedError(codes.store_file_changed(None, file=file, version=version))
+
+
+def missing(file: str, version: int | None = None) -> DamagedError:
+    return DamagedError(codes.store_file_missing(None, file=file, version=version))
+
+
+def outdated(file: str, note: str, version: int | None = None) -> DamagedError:
+    return DamagedError(codes.store_file_outdated(None, file=file, note=note, version=version))
 
 
 def no_version() -> NotThereError:

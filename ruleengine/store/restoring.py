@@ -42,13 +42,16 @@ def rollback(desk: Desk, target: Version, current: Version, reason: str) -> Vers
     old = desk.state(duck, current, names)
     comparison = compare(duck, back, old, names)
     dating.add_redated(duck, back, old, names)
+    linked: dict[Path, Path] = {}
     if was["has_values"]:
         copy(desk.folder.values(target.run), desk.folder.values(run.id))
+        linked[desk.folder.values(run.id)] = desk.folder.values(target.run)
     shape = Shape.of(names)
     if was["has_state"] and not overlaid:
         staged = versions.staged(was["staged"])
         shape = Shape(staged.words, staged.ladders)
         copy(desk.folder.state(target.run), desk.folder.state(run.id))
+        linked[desk.folder.state(run.id)] = desk.folder.state(target.run)
     else:
         with whole(desk.folder.state(run.id)) as path:
             state.write(duck, back, path)
@@ -76,6 +79,7 @@ def rollback(desk: Desk, target: Version, current: Version, reason: str) -> Vers
         memory=remembering,
         overlay=overlaid,
         hands=there,
+        linked=linked,
     )
     return desk.publish(run.id, reason)
 

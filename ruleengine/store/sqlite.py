@@ -6,6 +6,7 @@ be mixed: of two copies of SQLite in one process, each would drop the locks of t
 """
 
 from collections.abc import KeysView, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,10 @@ def reader(path: Path, seconds: float) -> Connection:
 
 def writer(path: Path, seconds: float) -> Connection:
     """A connection that writes. A file that it creates has checksums."""
+    is_new = not path.exists() or not path.stat().st_size
     connection = _prepared(Connection(str(path)), seconds)
-    connection.reserve_bytes(reserve=CHECKSUM)
+    if is_new:
+        connection.reserve_bytes(reserve=CHECKSUM)
     return connection
 
 
@@ -88,6 +91,19 @@ def add_checksums(connection: Connection) -> None:
     """Write a file anew that has none yet. Others may read it meanwhile."""
     connection.reserve_bytes(reserve=CHECKSUM)
     connection.execute("VACUUM")
+
+
+def problem_of(connection: Connection) -> str | None:
+    """What is wrong with the file, of which every page is read."""
+    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    return None if found == "ok" else str(found)
+
+
+def empty_log(connection: Connection) -> None:
+    """Leave nothing in the log beside the file, unless somebody reads from it just now."""
+    connection.set_busy_timeout(0)
+    with suppress(*UNUSABLE):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def is_damage(error: BaseException) -> bool:

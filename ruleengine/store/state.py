@@ -8,6 +8,7 @@ import duckdb
 from ruleengine.store import versions
 from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
+from ruleengine.store.integrity import intact
 from ruleengine.store.names import Names
 from ruleengine.store.records import Key, VersionKind
 from ruleengine.store.relations import ROW_GROUP, Shape, holdings, narrowed, nobody, packed, read, widened
@@ -41,12 +42,13 @@ def of_version(
         if row["has_state"]:
             break
         if (step := step_of(folder, row["run"], row["kind"], row["staged"])) is not None:
-            changes.append(step)
+            changes.append(intact(ledger, folder, step))
         if row["kind"] == VersionKind.RUN:
-            arrivals.append(folder.arrivals(row["run"]))
+            arrivals.append(intact(ledger, folder, folder.arrivals(row["run"])))
         number = row["base"]
     staged = versions.staged(row["staged"])
-    base = widened(narrowed(read(folder.state(row["run"])), only), Shape(staged.words, staged.ladders), shape)
+    path = intact(ledger, folder, folder.state(row["run"]))
+    base = widened(narrowed(read(path), only), Shape(staged.words, staged.ladders), shape)
     if not changes and not arrivals:
         return base
     fold(duck, table, base, changes[::-1], arrivals[::-1], names, only)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import duckdb
 
+from ruleengine.diagnostics.problem import Problem
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
@@ -191,6 +192,10 @@ class Store(Protocol):
 
     def unpack(self, content: Content, actor: str) -> None:
         """Fill this store with what another keeps, whole or not at all; RefusedError where it is not empty."""
+        ...
+
+    def damage(self) -> tuple[Problem, ...]:
+        """Files that are not as they were written, or gone. Reads all of them."""
         ...
 
     def close(self) -> None: ...

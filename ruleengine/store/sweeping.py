@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Collection
 
-from ruleengine.store import documents, salts
+from ruleengine.store import documents, integrity, salts
 from ruleengine.store.duck import connect
 from ruleengine.store.files import PARTIAL, Folder, whole
 from ruleengine.store.ledger import pointer, transaction
@@ -16,7 +16,7 @@ KEPT_FILES = 4
 
 
 def sweep(ledger: Connection, folder: Folder, now: float, *, alive: Collection[str]) -> None:
-    _end_interrupted(ledger, alive)
+    _end_interrupted(ledger, folder, alive)
     sweep_serving(ledger)
     documents.sweep_superseded(ledger, now)
     _prune(ledger, folder)
@@ -56,11 +56,13 @@ def is_snapshot(ledger: Connection, run: Run, changes: int) -> bool:
         number = row["base"]
 
 
-def _end_interrupted(ledger: Connection, alive: Collection[str]) -> None:
+def _end_interrupted(ledger: Connection, folder: Folder, alive: Collection[str]) -> None:
     left = ledger.execute("SELECT id FROM runs WHERE state = ?", (RunState.RUNNING,)).fetchall()
     dead = [(RunState.FAILED, '["interrupted"]', run) for (run,) in left if run not in alive]
     if dead:
         with transaction(ledger):
+            for _, _, run in dead:
+                integrity.drop_run(ledger, folder, run)
             ledger.executemany("UPDATE runs SET state = ?, reasons = ? WHERE id = ?", dead)
 
 
@@ -74,18 +76,18 @@ def _prune(ledger: Connection, folder: Folder) -> None:
                 f"WHERE {has} AND NOT {unless} AND number NOT IN (SELECT value FROM json_each(?))",
                 (latest,),
             )
-    # A held run that can never be published any more can still be looked at, but nothing asks for its values.
-    superseded = ledger.execute(
-        "SELECT id FROM runs WHERE state = ? AND NOT detached AND base IS NOT (SELECT version FROM pointer)",
-        (RunState.HELD,),
-    )
-    for (run,) in superseded:
-        folder.values(run).unlink(missing_ok=True)
-    for run, has_state, has_values in ledger.execute("SELECT run, has_state, has_values FROM versions"):
-        if not has_state:
-            folder.state(run).unlink(missing_ok=True)
-        if not has_values:
-            folder.values(run).unlink(missing_ok=True)
+        # A held run that can never be published any more can still be looked at, but nothing asks for its values.
+        superseded = ledger.execute(
+            "SELECT id FROM runs WHERE state = ? AND NOT detached AND base IS NOT (SELECT version FROM pointer)",
+            (RunState.HELD,),
+        )
+        gone = [folder.values(run) for (run,) in superseded]
+        for run, has_state, has_values in ledger.execute("SELECT run, has_state, has_values FROM versions"):
+            gone += [] if has_state else [folder.state(run)]
+            gone += [] if has_values else [folder.values(run)]
+        integrity.drop(ledger, folder, gone)
+    for path in gone:
+        path.unlink(missing_ok=True)
 
 
 def kept(ledger: Connection) -> list[int]:
@@ -120,7 +122,7 @@ def _remove_orphans(ledger: Connection, folder: Folder, alive: Collection[str]) 
         path.unlink(missing_ok=True)
     pieces = {path for (path,) in ledger.execute("SELECT path FROM salt_pieces")}
     for path in folder.salts.iterdir():
-        if str(path.relative_to(folder.root)) not in pieces:
+        if folder.name(path) not in pieces:
             path.unlink(missing_ok=True)
 
 
@@ -131,11 +133,13 @@ def _merge_salts(ledger: Connection, folder: Folder) -> None:
         return
     (number,) = ledger.execute("SELECT max(number) FROM versions").fetchone()
     merged = folder.salts / f"to-version-{number}.parquet"
-    files = [folder.root / piece for piece in pieces]
+    files = [integrity.intact(ledger, folder, folder.root / piece) for piece in pieces]
     with whole(merged) as partial:
         salts.merge(connect(), files, partial)
     with transaction(ledger):
         ledger.execute("DELETE FROM salt_pieces")
-        ledger.execute("INSERT INTO salt_pieces VALUES (?)", (str(merged.relative_to(folder.root)),))
+        ledger.execute("INSERT INTO salt_pieces VALUES (?)", (folder.name(merged),))
+        integrity.record(ledger, folder, [merged])
+        integrity.drop(ledger, folder, files)
     for file in files:
         file.unlink(missing_ok=True)

@@ -7,11 +7,23 @@ a store. What is left behind by a process that died is written over by the next,
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ruleengine.store import documents, ledger, manual, memory, proving, restoring, salts, state, sweeping, versions
+from ruleengine.store import (
+    documents,
+    integrity,
+    ledger,
+    manual,
+    memory,
+    proving,
+    restoring,
+    salts,
+    state,
+    sweeping,
+    versions,
+)
 from ruleengine.store.archive import columns_of
 from ruleengine.store.auditing import refuse_changed
 from ruleengine.store.changes import COLUMNS
@@ -49,7 +61,7 @@ def unpack(folder: Folder, content: Content) -> None:
     """Write all of it, under the folder's lock, and check the chain of what lies there; the last step makes it a
     store."""
     with fresh(folder):
-        connection = Ledger(folder.moving).writing(content.identity)
+        connection = Ledger(folder, folder.moving).writing(content.identity)
         try:
             _Unpacking(folder, content, connection).write()
         finally:
@@ -57,6 +69,10 @@ def unpack(folder: Folder, content: Content) -> None:
         sync(folder.moving)
         folder.moving.replace(folder.ledger)
     sync_folder(folder.root)
+    made = Ledger(folder)
+    with closing(made), made.reading() as reader:
+        assert reader is not None
+        made.see(reader)
 
 
 class _Unpacking:
@@ -86,6 +102,7 @@ class _Unpacking:
                 ledger.insert(self._ledger, "pointer", row)
             self._write_salts()
             self._write_states()
+            integrity.record_all(self._ledger, self._folder)
         if content.current is not None:
             self._serve(content.current)
         refuse_changed(proving.prove(self._duck, self._ledger, self._folder, content.identity))
@@ -226,7 +243,7 @@ class _Unpacking:
         piece = self._folder.salts / f"to-version-{len(self._content.versions)}.parquet"
         with whole(piece) as path:
             salts.copy(self._duck, f"SELECT customer, salt FROM {self._content.salts}", path)
-        self._ledger.execute("INSERT INTO salt_pieces VALUES (?)", (str(piece.relative_to(self._folder.root)),))
+        self._ledger.execute("INSERT INTO salt_pieces VALUES (?)", (self._folder.name(piece),))
 
     def _serve(self, number: int) -> None:
         """Write the rows of the current version that are served; older ones are read from files."""

@@ -19,7 +19,7 @@ from ruleengine.store.records import (
     VersionKind,
 )
 
-FORMAT = 2
+FORMAT = 3
 """Of the store: tables, files and hashes."""
 LANGUAGE = 1
 """Of the rules whose answers are kept."""

@@ -12,10 +12,11 @@ from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.planning.layout import Layout
 from ruleengine.store import canonical, documents, editing, ledger, restoring, running, sqlite, sweeping, versions
 from ruleengine.store.desk import Desk
+from ruleengine.store.files import LEDGER
 from ruleengine.store.ledger import transaction, update_run
 from ruleengine.store.publishing import SERIAL_STEP
 from ruleengine.store.records import Delta, Json, ManualWrite, Run, RunHeader, RunState, Version, VersionKind
-from ruleengine.store.refusals import RefusedError, detached, no_version, unknown_customer, unusable
+from ruleengine.store.refusals import RefusedError, detached, no_version, of_sqlite, unknown_customer, unusable
 from ruleengine.store.store import Tables
 
 
@@ -115,7 +116,9 @@ def told() -> Iterator[None]:
     """A disk that is full or cannot be written makes a problem of its own."""
     try:
         yield
-    except (OSError, *sqlite.UNUSABLE, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except sqlite.UNUSABLE as error:
+        raise of_sqlite(error, LEDGER) from error
+    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise unusable(error) from error
 
 

@@ -52,7 +52,7 @@ def doctor(path: Path, profile: str) -> Diagnosis:
     problems: tuple[Problem, ...] = ()
     try:
         manifest = schema.load(path)
-        state = _state(path, profile, manifest.profile(profile))
+        state, problems = _state(path, profile, manifest.profile(profile))
     except ProblemError as error:
         problems = error.problems
     return Diagnosis(
@@ -70,14 +70,15 @@ def doctor(path: Path, profile: str) -> Diagnosis:
     )
 
 
-def _state(path: Path, name: str, profile: Profile) -> StoreState:
+def _state(path: Path, name: str, profile: Profile) -> tuple[StoreState, tuple[Problem, ...]]:
+    """What the store is like, and what is damaged in it."""
     store = profile.store
     around = next(folder for folder in (store, *store.absolute().parents) if folder.exists())
     inside = profile.schema is not None
     with published.opened(path, name) as (_, opened):
         empty = opened.identity() is None
         current = None if empty else opened.current()
-        return StoreState(
+        state = StoreState(
             path=f"schema {profile.schema}" if inside else str(store),
             exists=not empty if inside else store.exists(),
             writable=None if inside else os.access(around, os.W_OK | os.X_OK),
@@ -86,6 +87,7 @@ def _state(path: Path, name: str, profile: Profile) -> StoreState:
             current=current.number if current else None,
             held_runs=0 if empty else sum(run.state == "held" for run in opened.runs()),
         )
+        return state, opened.damage()
 
 
 def _installed(name: str) -> str | None:

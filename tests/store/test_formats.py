@@ -2,7 +2,7 @@
 
 import shutil
 import tarfile
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -27,10 +27,20 @@ ASKED = Memory(
 @pytest.fixture
 def old(tmp_path: Path) -> Store:
     """Four runs and more in a row, one for an earlier day, one that was held, and a rollback."""
-    with tarfile.open(KEPT / "format-1.tar.xz") as packed:
-        packed.extractall(tmp_path, filter="data")
-    shutil.move(tmp_path / "format-1", tmp_path / "store")
-    return open_store(tmp_path / "store")
+    return unpacked(1, tmp_path)
+
+
+@pytest.fixture
+def last(tmp_path: Path) -> Store:
+    """The same of format 2, with a tag set by hand, a run that is still held, and a key."""
+    return unpacked(2, tmp_path)
+
+
+def unpacked(number: int, folder: Path) -> Store:
+    with tarfile.open(KEPT / f"format-{number}.tar.xz") as packed:
+        packed.extractall(folder, filter="data")
+    shutil.move(folder / f"format-{number}", folder / "store")
+    return open_store(folder / "store")
 
 
 def remembered(store: Store, day: date) -> list[tuple[object, ...]]:
@@ -61,3 +71,33 @@ def test_an_older_store_is_written_in_todays_format_from_then_on(old: Store, tmp
     ledger = sqlite.writer(tmp_path / "store" / "ledger.db", 5)
     assert ledger.execute("SELECT value FROM meta WHERE name = 'format'").fetchone() == (str(FORMAT),)
     assert verifier.check(tmp_path / "store") == []
+
+
+def test_a_store_without_checksums_is_read_as_it_is(last: Store, tmp_path: Path) -> None:
+    assert last.line() == (9, 3, 2, 1)
+    assert last.export(tmp_path / "rows.csv") == 25
+    assert last.key("d" * 64) is not None
+    assert last.damage() == ()
+    assert verifier.check(tmp_path / "store") == []
+
+
+def test_a_store_has_checksums_from_the_first_write_on(last: Store, tmp_path: Path) -> None:
+    before, held_run = last.versions(), last.runs()[0]
+    reading = open_store(tmp_path / "store")
+    assert reading.customer(5).version == 9
+
+    with last.writer("tester", IDENTITY) as writer:
+        made = writer.rollback(7, "back")
+    last.revoke_key("k1", datetime(2026, 4, 1, tzinfo=UTC))
+
+    assert (made.number, last.versions()[:9]) == (10, before)
+    assert last.run(held_run.id) == held_run
+    assert last.damage() == ()
+    # Somebody who read all the while goes on reading.
+    assert reading.customer(5).version == 10
+    for name in ("ledger.db", "keys.db"):
+        path = tmp_path / "store" / name
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    assert {problem.facts["file"] for problem in open_store(tmp_path / "store").damage()} == {"ledger.db", "keys.db"}

@@ -121,6 +121,9 @@ class PostgresStore:
         self._local = threading.local()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def damage(self) -> tuple[Problem, ...]:
+        return ()  # Pages are the server's, which has checksums of its own.
+
     # -- connections -------------------------------------------------------------------------------------
 
     @contextmanager

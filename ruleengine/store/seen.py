@@ -1,0 +1,37 @@
+"""A note beside a database of how far it was: without it, an older copy of the database would pass for the last one.
+
+It is written after the database, so that it may be behind, and never ahead.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruleengine.store.files import whole
+
+HowFar = Mapping[str, Any]
+
+
+class Seen:
+    def __init__(self, database: Path) -> None:
+        self.path = database.with_suffix(".seen")
+
+    def write(self, how_far: HowFar) -> None:
+        text = json.dumps(how_far)
+        with whole(self.path) as partial:
+            partial.write_text(f"{text}\n{_digest(text)}\n")
+
+    def read(self) -> HowFar | None:
+        """None where it is not there, or not what was written: then nobody can tell how far the database was."""
+        try:
+            text, digest = self.path.read_text().splitlines()
+        except (OSError, ValueError):
+            return None
+        found: HowFar | None = json.loads(text) if digest == _digest(text) else None
+        return found
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
