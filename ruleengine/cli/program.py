@@ -34,6 +34,7 @@ _WRONG_USE = {
     codes.load_without_database,
     codes.system_refused,  # of an option; what the system refuses a run is NotUsableError
 }
+_NOT_USABLE = {codes.store_file_changed, codes.store_file_missing, codes.store_file_outdated}
 
 
 def exit_code(error: ProblemError) -> int:
@@ -52,6 +53,8 @@ def exit_code(error: ProblemError) -> int:
             pass
     if any(problem.code in _WRONG_USE for problem in error.problems):
         return WRONG_USE
+    if any(problem.code in _NOT_USABLE for problem in error.problems):
+        return NOT_USABLE
     return PROBLEMS
 
 
