@@ -98,10 +98,10 @@ class Access:
             return
         now = time.monotonic()
         if now - self._looked_at >= REMEMBERED:
+            # A key that was taken away is still one that was given. Where that cannot be read nobody is let in.
+            self._required = self._required or bool(self._store.keys())
             self._looked_at = now
             self._known = {}
-            # A key that was taken away is still one that was given.
-            self._required = self._required or bool(self._store.keys())
         if not self._required:
             return
         key = asked["key"] = self._key(asked)

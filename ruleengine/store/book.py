@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.problem import Problem
 from ruleengine.store import sqlite
-from ruleengine.store.refusals import StoreUnusableError, unusable
+from ruleengine.store.refusals import StoreUnusableError, changed, of_sqlite, unusable
 from ruleengine.store.sqlite import Connection
 
 FORMAT = 1
@@ -86,7 +87,7 @@ class FileBook:
                 connection.execute("BEGIN")
                 yield _rows(connection)
         except sqlite.UNUSABLE as error:
-            raise unusable(error) from error
+            raise of_sqlite(error, self._path.name) from error
 
     @contextmanager
     def writing(self) -> Iterator[Rows]:
@@ -103,8 +104,21 @@ class FileBook:
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
                 yield _rows(connection)
                 connection.execute("COMMIT")
-        except (*sqlite.UNUSABLE, OSError) as error:
+        except sqlite.UNUSABLE as error:
+            raise of_sqlite(error, self._path.name) from error
+        except OSError as error:
             raise unusable(error) from error
+
+    def problems(self) -> Iterator[Problem]:
+        """What is damaged. Reads everything."""
+        if not self._path.exists():
+            return
+        try:
+            with closing(sqlite.reader(self._path, SECONDS)) as connection:
+                if sqlite.problem_of(connection) is not None:
+                    yield from changed(self._path.name).problems
+        except sqlite.UNUSABLE as error:
+            yield from of_sqlite(error, self._path.name).problems
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:

@@ -84,7 +84,8 @@ class EmbeddedStore:
         self._ledger = Ledger(self._folder)
         self._keys = Keys(self._folder.keys)
         self._clock = clock
-        self.book: Book = FileBook(self._folder.jobs, self._folder.jobs_at_work)
+        self._jobs = FileBook(self._folder.jobs, self._folder.jobs_at_work)
+        self.book: Book = self._jobs
 
     def inside(self, profile: Profile) -> bool:
         return False  # Results lie in DuckDB, which writes the files.
@@ -395,7 +396,7 @@ class EmbeddedStore:
         return self._keys.revoke(key_id, moment)
 
     def damage(self) -> tuple[Problem, ...]:
-        return (*self._ledger.problems(), *self._keys.problems())
+        return (*self._ledger.problems(), *self._keys.problems(), *self._jobs.problems())
 
     # -- writing -----------------------------------------------------------------------------------------
 

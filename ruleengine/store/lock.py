@@ -1,7 +1,7 @@
 """One writer at a time.
 
-The lock is the kernel's (flock), so that it ends with its process and never goes stale; the file's text only tells
-who holds it.
+The lock is the kernel's (flock), so that it ends with its process and never goes stale. It is on the folder, which
+nobody removes by mistake; the file in it only tells who holds the lock.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from ruleengine.store.refusals import Holder, StoreLockedError
 @contextmanager
 def hold(path: Path, actor: str) -> Iterator[Holder]:
     """Hold the lock, or raise StoreLockedError at once."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if not _taken(descriptor):
             raise StoreLockedError(_read_holder(path))
@@ -32,11 +32,10 @@ def hold(path: Path, actor: str) -> Iterator[Holder]:
             started=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         with suppress(OSError):  # A full disk: the lock holds, only nameless.
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
+            path.write_text(json.dumps(asdict(holder)))
         yield holder
         with suppress(OSError):
-            os.ftruncate(descriptor, 0)
+            os.truncate(path, 0)
     finally:
         os.close(descriptor)  # This lets go of the lock too.
 
@@ -44,7 +43,7 @@ def hold(path: Path, actor: str) -> Iterator[Holder]:
 def refuse_held(path: Path) -> None:
     """Raise StoreLockedError where somebody holds the lock, and leave it to others otherwise."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:

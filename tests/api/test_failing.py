@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from ruleengine.store import open_store
+from ruleengine.store.records import ApiKey
 from ruleengine.store.store import Store
 from tests.api.asking import PROVENANCE, client_of, problem
 
@@ -48,10 +50,31 @@ def test_a_store_that_cannot_be_read_is_told_and_its_place_is_not(
 
     answer = client.request(method, path, json={"ids": ["17"]} if method == "POST" else None)
 
-    assert problem(answer) == (503, "store_unusable")
+    assert problem(answer) == (503, "store_damaged")
     assert str(tmp_path) not in answer.text
-    assert "not a database" in caplog.text
+    assert "`ledger.db` in the store is damaged" in caplog.text
     assert client.get("/livez").json() == {"status": "alive"}
+
+
+def test_nobody_is_let_in_where_the_keys_cannot_be_read(published: Store, tmp_path: Path) -> None:
+    published.add_key(
+        ApiKey(
+            id="1",
+            digest="2",
+            name="till",
+            scopes=("tags:read",),
+            actor="me",
+            created_at=datetime(2026, 4, 1, tzinfo=UTC),
+            expires_on=None,
+            revoked_at=None,
+        )
+    )
+    (tmp_path / ".ruleengine" / "keys.db").unlink()
+    client = client_of(open_store(tmp_path / ".ruleengine"))
+
+    answers = [client.get("/v1/customers/17") for _ in range(3)]
+
+    assert [problem(answer) for answer in answers] == [(503, "store_damaged")] * 3
 
 
 def test_a_mistake_of_ours_is_told_without_a_trace(
