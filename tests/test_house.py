@@ -55,7 +55,7 @@ def test_the_version_is_written_once_in_effect() -> None:
 
 def locked(text: str) -> dict[str, Requirement]:
     """By name, what a lock pins; each of them with hashes."""
-    found = {}
+    found: dict[str, Requirement] = {}
     for entry in re.split(r"\n(?=\S)", text):
         pinned = Requirement(entry.partition("\\")[0].strip())
         assert re.findall(r"--hash=sha256:[0-9a-f]{64}", entry), pinned

@@ -51,7 +51,7 @@ def ruleset(tmp_path: Path) -> Path:
     (tmp_path / "link.csv").symlink_to("secret.csv")
     (tmp_path / "out").mkdir()
     for name in ("visits", "beside"):
-        duckdb.sql("SELECT 1 AS id").write_parquet(str(tmp_path / f"{name}.parquet"))
+        duckdb.sql(f"COPY (SELECT 1 AS id) TO '{tmp_path / name}.parquet' (FORMAT parquet)")
     return tmp_path
 
 
