@@ -21,6 +21,9 @@ class Dialect(ABC):
     """Whether a query for each number of rows is faster than one pass that counts them all: where there is nothing to
     count, Parquet files mostly say so without being read."""
 
+    sorts_for_ends: ClassVar[bool]
+    """Whether `at_end` puts all rows in order."""
+
     def sql(self, tree: exp.Expression, *, pretty: bool = False) -> str:
         return tree.sql(dialect=self.name, pretty=pretty, unsupported_level=ErrorLevel.RAISE)
 

@@ -13,7 +13,8 @@ from ruleengine.checking.ruleset import Events, Ruleset
 from ruleengine.functions.aggregates import Aggregation
 from ruleengine.planning.plan import Days, Measure, Plan, Scan
 from ruleengine.sql import build
-from ruleengine.sql.dialect import Dialect, End
+from ruleengine.sql.dialect import Dialect
+from ruleengine.sql.ends import ENDS, beside
 from ruleengine.sql.expressions import Lowering
 from ruleengine.sql.known import NOTHING, Known, known_texts
 from ruleengine.types import Kind, Type
@@ -91,11 +92,13 @@ class Scans:
         events = self.plan.ruleset.events[scan.source]
         match scan.shape:
             case "plain":
-                measures = [self.plain(events, scan, measure) for measure in scan.measures]
+                apart = [it for it in scan.measures if self.dialect.sorts_for_ends and it.aggregate.function in ENDS]
+                measures = [self.plain(events, scan, measure) for measure in scan.measures if measure not in apart]
                 if self.counts(scan):
                     measures.append(build.named(build.call("count", exp.Star()), events_of(scan)))
                 inner = self.events(events, scan, measures)
-                return inner.group_by(build.column(events.customer.name, "event"), copy=False)
+                inner = inner.group_by(build.column(events.customer.name, "event"), copy=False)
+                return beside(self, events, scan, inner, apart) if apart else inner
             case "distinct":
                 return self.distinct(events, scan)
             case "frequent":
@@ -207,12 +210,11 @@ class Scans:
             case Aggregation.FIRST_DAY | Aggregation.LATEST_DAY:
                 function = "min" if aggregate.function is Aggregation.FIRST_DAY else "max"
                 made = self.local_day(events, build.call(function, counted(at)))
-            case Aggregation.FIRST_VALUE | Aggregation.LATEST_VALUE:
+            case (Aggregation.FIRST_VALUE | Aggregation.LATEST_VALUE) as function:
                 assert value is not None
                 texts = known_texts(self.known, events.name, aggregate.argument)
                 found = value if texts is None else _place(texts, value)
-                end: End = "first" if aggregate.function is Aggregation.FIRST_VALUE else "latest"
-                made = self.dialect.at_end(end, found, condition, self.order(events, at, value, texts))
+                made = self.dialect.at_end(ENDS[function], found, condition, self.order(events, at, value, texts))
                 if texts is not None:
                     made = build.call("list_extract", _list(texts), made)
             case _:

@@ -12,12 +12,16 @@ from datetime import date, timedelta
 from functools import partial, reduce
 from pathlib import Path
 from shutil import rmtree
+from statistics import median
 
 import duckdb
 
 from ruleengine.checking.check import check
 from ruleengine.checking.ruleset import Rule, Ruleset, Tag
+from ruleengine.engines import server
 from ruleengine.engines.duckdb import DuckDB
+from ruleengine.engines.engine import Engine
+from ruleengine.engines.postgres import Postgres
 from ruleengine.planning.plan import plan
 from ruleengine.schema import load
 from ruleengine.source import Source
@@ -25,7 +29,7 @@ from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.scans import default_clocks
 from ruleengine.sql.statements import emit
 from ruleengine.verbs.run import RunReport, run
-from tests.bench import hand
+from tests.bench import hand, in_postgres
 from tests.bench.data import CUSTOMERS, KEPT, LAST_DAY, Shop, ruleset_of, scale, shop
 from tests.bench.measuring import Process, Stopwatch, Taken, Work, in_turn, mean, middle, take, take_command
 from tests.bench.rules import KINDS, MODEL, rules
@@ -57,6 +61,8 @@ def main() -> None:
         _kinds(engine, bound)
         _more_rules(engine, bound)
     _whole_runs(folder, made)
+    with in_postgres.server(made, folder, KEPT):
+        _in_postgres(folder)
     _front_end()
 
 
@@ -64,8 +70,9 @@ def _heading(text: str) -> None:
     print(f"\n{text}")
 
 
-def _line(what: str, found: Taken, aim: str = "", digits: int = 2) -> None:
+def _line(what: str, found: Taken, aim: str = "", digits: int = 2, *, clock_only: bool = False) -> None:
     clock, processors = (f"{each:,.{digits}f}" for each in (found.clock, found.processors))
+    processors = "" if clock_only else processors
     print(f"  {what:<56} {clock:>10} {processors:>10}   {aim}".rstrip(), flush=True)
 
 
@@ -87,17 +94,15 @@ def _bound(connection: duckdb.DuckDBPyConnection, made: Shop) -> Work:
 def _compiled(engine: DuckDB, made: Shop, bound: Work) -> None:
     """Metrics and rules as compiled, by hand, and rule by rule."""
 
-    def statements(ruleset: Ruleset) -> list[str]:
-        planned = plan(ruleset, DAY)
-        program = emit(planned, DUCKDB, engine.clocks, engine.known(planned))
-        return [statement.sql(pretty=False) for statement in program.statements]
+    statements = partial(_statements, engine)
 
     def execute(sql: list[str]) -> None:
         for each in sql:
             engine.connection.execute(each)
 
     compiled = statements(engine.ruleset)
-    by_hand = [hand.metrics(made, DAY), hand.assignments(rules(RULES))]
+    answers = f"CREATE OR REPLACE TEMP TABLE hand_assignments AS {hand.assignments(rules(RULES))}"
+    by_hand = [hand.metrics(made, DAY), answers]
     _heading(f"SQL of 30 metrics and {RULES} rules")
     found = in_turn(
         bound,
@@ -124,6 +129,12 @@ def _compiled(engine: DuckDB, made: Shop, bound: Work) -> None:
         "aim: at least 15",
         1,
     )
+
+
+def _statements(engine: Engine, ruleset: Ruleset) -> list[str]:
+    planned = plan(ruleset, DAY)
+    program = emit(planned, engine.dialect, engine.clocks, engine.known(planned))
+    return [statement.sql(pretty=False) for statement in program.statements]
 
 
 def _alone(ruleset: Ruleset, rule: Rule) -> Ruleset:
@@ -207,6 +218,68 @@ def _share(report: RunReport) -> float:
     ladders = (*report.counts.tiers.values(), *report.counts.classes.values())
     held = sum(report.counts.tags.values()) + sum(sum(levels.values()) for levels in ladders)
     return report.movement.rows / held
+
+
+# -- inside Postgres ------------------------------------------------------------------------------------------
+
+
+def _in_postgres(folder: Path) -> None:
+    """The same inside a server, whose processors' time is not seen: by the clock alone."""
+    with Postgres(_checked(rules(RULES).text), load(folder).profile("prod")) as engine:
+        _heading(f"Inside Postgres {server.release(engine.connection)}: SQL of 30 metrics and {RULES} rules")
+        _compiled_in_postgres(engine)
+    _runs_in_postgres(folder)
+
+
+def _compiled_in_postgres(engine: Postgres) -> None:
+    def execute(sql: list[str]) -> None:
+        engine.begin_again()
+        for each in sql:
+            engine.query(each)
+
+    compiled = _statements(engine, engine.ruleset)
+    answers = f"CREATE TEMPORARY TABLE hand_assignments AS {hand.assignments(rules(RULES))}"
+    by_hand = [in_postgres.metrics(DAY), answers]
+    found = in_turn(partial(execute, by_hand), {"": partial(execute, compiled)}, ROUNDS)[""]
+    _line("compiled / written by hand, to the same answers", found, "aim: at most 1.2", clock_only=True)
+    execute([*by_hand, *compiled])
+    _, ((values,), (others,)) = engine.query(hand.differences(rules(RULES), "{}::numeric"))
+    if values or others:
+        print(f"  NOT the same: {values} customers differ in values, {others} in answers")
+    chosen = engine.ruleset.order[:: 2 * ALONE]
+    alone = [_statements(engine, _alone(engine.ruleset, rule)) for rule in chosen]
+
+    def one_by_one() -> None:
+        for each in alone:
+            execute(each)
+
+    several = in_turn(partial(execute, compiled), {"": one_by_one}, 1)[""].times(RULES / len(chosen))
+    _line(f"each rule by itself / all at once ({len(chosen)} tried)", several, "aim: at least 15", 1, clock_only=True)
+
+
+def _runs_in_postgres(folder: Path) -> None:
+    """Whole runs, beside the same ones by DuckDB."""
+    first_day = DAY - timedelta(days=LATER_RUNS)
+    rmtree(folder / ".ruleengine", ignore_errors=True)
+    seconds: dict[str, list[float]] = {"default": [], "prod": []}
+    parts: dict[str, list[float]] = {}
+    shares = []
+    for number in range(LATER_RUNS + 1):
+        for profile, taken in seconds.items():
+            report = run(folder, profile, as_of=first_day + timedelta(number), actor="bench")
+            taken.append(sum(phase.seconds for phase in report.phases))
+            if profile == "prod" and number:
+                shares.append(_share(report))
+                for phase in report.phases:
+                    parts.setdefault(phase.name, []).append(phase.seconds / taken[-1])
+    ratios = [ours / theirs for ours, theirs in zip(seconds["prod"], seconds["default"], strict=True)]
+    _heading("Whole runs inside Postgres, answers kept there, beside those by DuckDB into a folder")
+    print(f"  {'the first publication, Postgres / DuckDB':<56} {ratios[0]:>10.2f}")
+    print(f"  {'a day later, Postgres / DuckDB':<56} {median(ratios[1:]):>10.2f}")
+    print(f"  of the later run, with {sum(shares) / len(shares):.1%} of the assignments changing:")
+    for name, several in parts.items():
+        aim = "   aim: at most 5%" if name == "publishing" else ""
+        print(f"    {name:<54} {median(several):>10.1%}{aim}")
 
 
 # -- before any data ------------------------------------------------------------------------------------------

@@ -79,13 +79,13 @@ SELECT *, monetary::DOUBLE / nullif(frequency, 0) AS basket FROM (
         recent.monetary_90d::DOUBLE / nullif(frequency_90d, 0) AS basket_90d,
         recent.monetary_12m::DOUBLE / nullif(recent.frequency_12m, 0) AS basket_12m,
         recent.returns_12m::DOUBLE / nullif(orders_12m, 0) AS returned_12m,
-        {", ".join(f"coalesce(recent.{name}, 0) AS {name}" for name in _ZERO)}
+        {", ".join(f"coalesce(recent.{name}, 0) AS {name}" for name in ZERO)}
     FROM read_parquet('{shop.customers_file.absolute()}') c
     LEFT JOIN before USING (customer_id) LEFT JOIN recent USING (customer_id)
 )"""
 
 
-_ZERO = (
+ZERO = (
     *("monetary_30d", "monetary_90d", "monetary_180d", "monetary_12m", "monetary_ytd", "before"),
     *("frequency_7d", "frequency_30d", "frequency_90d", "frequency_180d", "frequency_12m"),
     *("returns_90d", "returns_12m", "online_90d", "online_12m", "in_store_12m", "gadgets_12m", "categories_12m"),
@@ -102,12 +102,13 @@ def assignments(rules: Rules) -> str:
         ]
         columns.append(f"({' + '.join(bits)})::BIGINT AS w{word // TAGS_PER_WORD}")
     columns.extend(f"({ladder.sql})::SMALLINT AS l{index}" for index, ladder in enumerate(rules.ladders))
-    return f"CREATE OR REPLACE TEMP TABLE hand_assignments AS SELECT {', '.join(columns)} FROM hand_metrics"
+    return f"SELECT {', '.join(columns)} FROM hand_metrics"
 
 
-def differences(rules: Rules) -> str:
-    """How many customers have other values or other answers than by the product, whose tables must be there."""
-    values = ", ".join(["customer", *(_comparable(name) for name in READ)])
+def differences(rules: Rules, number: str = "{}") -> str:
+    """How many customers have other values or other answers than by the product, whose tables must be there. `number`
+    is what a quotient is to be, so that it can be rounded."""
+    values = ", ".join(["customer", *(_comparable(name, number) for name in READ)])
     answers = ["customer", *(f"w{word}" for word in range(-(-len(rules.tags) // TAGS_PER_WORD)))]
     answers += [f"l{index}" for index in range(len(rules.ladders))]
     return " UNION ALL ".join(
@@ -119,9 +120,9 @@ def differences(rules: Rules) -> str:
     )
 
 
-def _comparable(name: str) -> str:
+def _comparable(name: str, number: str) -> str:
     """By hand quotients are not the same to the last bit."""
-    return f"round({name}, 9)" if name.startswith(("basket", "returned")) else name
+    return f"round({number.format(name)}, 9)" if name.startswith(("basket", "returned")) else name
 
 
 def _list(texts: Iterable[str]) -> str:
