@@ -59,7 +59,8 @@ class RunRow(NamedTuple):
 
     @property
     def has_arrivals(self) -> bool:
-        return self.has_rows and self.kind != VersionKind.MANUAL
+        """Of the kinds that say who came and went."""
+        return self.has_rows and self.kind in (VersionKind.RUN, VersionKind.ROLLBACK)
 
 
 class VersionRow(NamedTuple):

@@ -227,7 +227,7 @@ class _Unpacking:
         """Those that are looked at most, and those of held runs."""
         made = {version.number: self._runs[version.run] for version in self._content.versions}
         for number in sorted(set(sweeping.kept(self._ledger))):
-            if made[number].kind != VersionKind.MANUAL:
+            if made[number].has_arrivals:
                 self._keep_state(number)
         for run in self._content.runs:
             if run.state == RunState.HELD and run.base is not None:

@@ -112,7 +112,7 @@ def _add_customers(session: Session, content: Content) -> None:
         "store_touched",
         f"SELECT customer, number, here, lead(number) OVER (PARTITION BY customer ORDER BY number) AS until FROM ("
         f"SELECT t.customer, v.number, bool_and(t.here) AS here FROM ("
-        f"SELECT run, customer, true AS here FROM {schema}.changes UNION ALL "
+        f"SELECT run, customer, true AS here FROM {schema}.changes WHERE customer IS NOT NULL UNION ALL "
         f"SELECT run, customer, here FROM {schema}.arrivals) t "
         f"JOIN {schema}.versions v ON v.run = t.run AND NOT v.detached GROUP BY t.customer, v.number) t",
     )
