@@ -28,6 +28,9 @@ def beside(scans: "Scans", events: Events, scan: Scan, plain: exp.Select, measur
     for measure in measures:
         key = ENDS[measure.aggregate.function], measure.days, measure.aggregate.where
         alike.setdefault(key, []).append(measure)
+    if len(alike) == 1 and len(measures) == len(scan.measures) and not scans.counts(scan):
+        ((end, *_), found), *_ = alike.items()  # There is nothing else to be said.
+        return _of_moment(scans, events, scan, end, found)
     select = exp.Select(expressions=[exp.Column(this=exp.Star(), table=build.name("events"))])
     select = select.from_(_aliased(plain, "events"))
     for index, (key, found) in enumerate(alike.items()):

@@ -42,6 +42,10 @@ def publish(
             f"SET version = excluded.version",
             number,
         )
+    if made.movement.rows > made.counts.customers:
+        # So much is new that what the planner knows of these tables is not so any more.
+        for table in ("assignments", "customers"):
+            session.run(f"ANALYZE {session.schema}.{table}")
     runs.update(
         session,
         run.id,

@@ -24,13 +24,17 @@ def sweep(session: Session, *, alive: Collection[str]) -> None:
                 interrupted,
             )
             remove(session, interrupted)
-        # Of a held run that can never be published any more, nothing asks for the facts.
-        session.run(
-            f"DELETE FROM {schema}.facts WHERE NOT run = ANY(%s) AND run NOT IN (SELECT id FROM {schema}.runs "
-            f"WHERE state = %s AND (detached OR base IS NOT DISTINCT FROM (SELECT version FROM {schema}.pointer)))",
+        # Of a held run that can never be published any more, nothing asks for the facts. Those that stay are not read:
+        # the index knows of each run whether it has any.
+        gone = session.rows(
+            f"SELECT id FROM {schema}.runs r WHERE NOT id = ANY(%s) AND NOT (state = %s AND "
+            f"(detached OR base IS NOT DISTINCT FROM (SELECT version FROM {schema}.pointer))) "
+            f"AND EXISTS (SELECT 1 FROM {schema}.facts f WHERE f.run = r.id)",
             [*_with_facts(session), *alive],
             RunState.HELD.value,
         )
+        if gone:
+            session.run(f"DELETE FROM {schema}.facts WHERE run = ANY(%s)", [run for (run,) in gone])
 
 
 def remove(session: Session, run_ids: Sequence[str]) -> None:
