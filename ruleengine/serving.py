@@ -5,10 +5,15 @@ door names it in a string.
 """
 
 import ipaddress
+import logging
+import multiprocessing
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import date
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -20,6 +25,8 @@ from ruleengine.settings import Serving
 from ruleengine.verbs.outcome import NotUsableError
 
 if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
     from starlette.types import ASGIApp
 
     from ruleengine.store.store import Store
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 KEEP_ALIVE = 30
 """Seconds that a connection may be idle."""
+LOOK_EVERY = 0.2
+"""Seconds between looks at whether all workers are there."""
 LAST_ANSWERS = 10
 """Seconds that are left to requests under way when the server is told to stop."""
 
@@ -61,17 +70,35 @@ def serve(settings: Serving) -> None:
 
     address = "127.0.0.1" if settings.host == "localhost" else settings.host
     local = _is_local(address)
-    with published.opened(settings.ruleset, settings.profile) as (manifest, store):
-        has_keys = bool(store.keys())
-        if not local and not has_keys:
-            raise _open_to_all(settings.host)
-        with listening(address, settings.port) as listener:
-            _serve(settings, manifest, store, listener, local, has_keys)
+    with ExitStack() as stack:
+        with published.opened(settings.ruleset, settings.profile) as (manifest, store):
+            has_keys, is_empty = bool(store.keys()), store.current() is None
+            if not local and not has_keys:
+                raise _open_to_all(settings.host)
+            listener = stack.enter_context(listening(address, settings.port))
+            _announce(manifest, listener, has_keys=has_keys, is_empty=is_empty)
+            if settings.workers == 1:
+                _answer(settings, manifest, store, listener, local)
+                return
+        _supervise(settings, listener, local)
 
 
-def _serve(
-    settings: Serving, manifest: Manifest, store: "Store", listener: socket.socket, local: bool, has_keys: bool
-) -> None:
+def _announce(manifest: Manifest, listener: socket.socket, *, has_keys: bool, is_empty: bool) -> None:
+    host, port = listener.getsockname()[:2]
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    print(f"Serving {manifest.name} on http://{where}", flush=True)
+    if not has_keys:
+        print(
+            "No key was ever given, so this machine alone is served, and whoever is on it may ask: "
+            "`ruleengine key create` gives one.",
+            flush=True,
+        )
+    if is_empty:
+        print("Nothing is published yet: every answer is 503 until `ruleengine run` has made a version.", flush=True)
+
+
+def _answer(settings: Serving, manifest: Manifest, store: "Store", listener: socket.socket, local: bool) -> None:
+    """Until told to stop by a signal."""
     import uvicorn
 
     log, protocol = _api("logs").Log(sys.stderr, settings.log_format, settings.log_level), _api("protocol")
@@ -98,24 +125,63 @@ def _serve(
     )
     server = uvicorn.Server(config)
 
-    def stop(number: int, frame: object) -> None:
+    def stop() -> None:
         server.should_exit = True
 
     # uvicorn raises a signal anew once it has stopped; being told to stop is no failure.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    host, port = listener.getsockname()[:2]
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    print(f"Serving {manifest.name} on http://{where}", flush=True)
-    if not has_keys:
-        print(
-            "No key was ever given, so this machine alone is served, and whoever is on it may ask: "
-            "`ruleengine key create` gives one.",
-            flush=True,
-        )
-    if store.current() is None:
-        print("Nothing is published yet: every answer is 503 until `ruleengine run` has made a version.", flush=True)
+    _when_told(stop)
     server.run(sockets=[listener])
+
+
+# -- several processes -------------------------------------------------------------------------------------
+
+
+def _supervise(settings: Serving, listener: socket.socket, local: bool) -> None:
+    """Have so many workers answer on one socket until told to stop; where one dies, another takes its place.
+
+    uvicorn's own supervisor does not tell streams that they are to end, and where it dies its workers keep the port.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    is_over = threading.Event()
+    _when_told(is_over.set)
+
+    def begun() -> "SpawnProcess":
+        worker = spawn.Process(target=_work, args=(settings, listener, local))
+        worker.start()
+        return worker
+
+    workers = [begun() for _ in range(settings.workers)]
+    while not is_over.wait(LOOK_EVERY):
+        for place, worker in enumerate(workers):
+            if worker.exitcode is not None and not is_over.is_set():
+                _api("logs").Log(sys.stderr, settings.log_format, settings.log_level).listen()
+                logging.getLogger("ruleengine.serving").warning(
+                    "worker %s ended with %s; another takes its place", worker.pid, worker.exitcode
+                )
+                workers[place] = begun()
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join()
+
+
+def _work(settings: Serving, listener: socket.socket, local: bool) -> None:
+    from ruleengine.verbs import published
+
+    def end_with_parent() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    with published.opened(settings.ruleset, settings.profile) as (manifest, store):
+        _answer(settings, manifest, store, listener, local)
+
+
+def _when_told(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop())
 
 
 def _is_local(host: str) -> bool:

@@ -45,6 +45,8 @@ class Serving:
     host: str = "127.0.0.1"
     port: int = 8000
     rate: int = 1000
-    """Requests a second for each key."""
+    """Requests a second for each key, of each worker."""
+    workers: int = 1
+    """Processes that answer."""
     log_level: LogLevel = "info"
     log_format: LogFormat = "json"

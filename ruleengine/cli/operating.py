@@ -193,6 +193,7 @@ def doctor(ctx: click.Context, ruleset: Path, profile: str, form: str) -> None:
 @arguments.ruleset
 @click.option("--host", default="127.0.0.1", show_default=True, help="The default is this machine alone.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
 @click.option("--rate", type=click.IntRange(1), default=1000, show_default=True, help="Requests a second for each key.")
 @click.option(
     "--log-level",
@@ -204,7 +205,14 @@ def doctor(ctx: click.Context, ruleset: Path, profile: str, form: str) -> None:
 @click.option("--log-format", type=click.Choice(get_args(LogFormat)), default="json", show_default=True)
 @arguments.profile
 def serve(
-    ruleset: Path, host: str, port: int, rate: int, log_level: LogLevel, log_format: LogFormat, profile: str
+    ruleset: Path,
+    host: str,
+    port: int,
+    workers: int,
+    rate: int,
+    log_level: LogLevel,
+    log_format: LogFormat,
+    profile: str,
 ) -> None:
     """Answer over HTTP."""
     from ruleengine.serving import serve
@@ -216,6 +224,7 @@ def serve(
             profile=profile,
             host=host,
             port=port,
+            workers=workers,
             rate=rate,
             log_level=log_level,
             log_format=log_format,

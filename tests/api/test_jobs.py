@@ -146,8 +146,7 @@ def test_a_run_that_a_check_holds_says_so_and_waits(folder: Path, client: TestCl
     ("file", "content", "body", "wrong"),
     [
         ("orders.csv", "customer_id,ordered_at,status\n", {}, "column-missing"),
-        ("shop.rules", 'tag "VIP" when nothing > 1', {}, "no-entity"),
-        ("customers.csv", None, {}, "source-file-missing"),
+        pytest.param("customers.csv", None, {}, "source-file-missing", marks=pytest.mark.slow),
         (None, None, {"set": {"vip_flor": "1"}}, "unknown-parameter"),
     ],
 )
@@ -208,6 +207,7 @@ def test_a_run_whose_process_is_killed_failed_and_the_next_one_begins(client: Te
 # -- plans -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_plan_tells_what_rules_would_change_and_writes_nothing(folder: Path, client: TestClient) -> None:
     rules = shop.FILES["shop.rules"].replace("1_000", "800")
     body = {"files": {"shop.rules": rules}, "as_of": str(shop.DAY), "metric": "monetary", "samples": 1}
@@ -288,6 +288,7 @@ def test_answers_have_the_shapes_that_are_described(client: TestClient) -> None:
 # -- servers -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_server_that_is_stopped_ends_its_runs(folder: Path) -> None:
     with serving(folder, "--port", "0", name="shop") as (server, host, port):
         status, made = Client(host, port).ask("POST", "/v1/runs", {"as_of": NEXT})
@@ -302,6 +303,7 @@ def test_a_server_that_is_stopped_ends_its_runs(folder: Path) -> None:
         assert client.get("/v1/versions").json()["version"] == 1
 
 
+@pytest.mark.slow
 def test_a_run_outlives_its_server_and_others_know_of_it(folder: Path, client: TestClient) -> None:
     """What another server began: a process that this one knows nothing of."""
     job = jobs.ask_run(open_store(folder / ".ruleengine"), date.fromisoformat(NEXT), {}, "ana")
