@@ -6,9 +6,11 @@ They have transactions of their own, which a run at work does not hold up, and n
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
+
+import apsw
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem
@@ -83,9 +85,8 @@ class FileBook:
         try:
             # Also who reads may have to undo what a process left behind that died.
             with closing(sqlite.writer(self._path, SECONDS)) as connection:
-                _refuse_newer(connection)
                 connection.execute("BEGIN")
-                yield _rows(connection)
+                yield _rows(connection) if _format(connection) else None  # Somebody may just be making it.
         except sqlite.UNUSABLE as error:
             raise of_sqlite(error, self._path.name) from error
 
@@ -96,10 +97,12 @@ class FileBook:
             # What was asked, and what a plan told, may name customers.
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             with closing(sqlite.writer(self._path, SECONDS)) as connection:
+                with suppress(apsw.BusyError):  # Of two who come first, one makes it.
+                    connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA secure_delete = ON")
                 connection.execute("BEGIN IMMEDIATE")
-                _refuse_newer(connection)
+                _format(connection)
                 connection.execute(_TABLES)
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
                 yield _rows(connection)
@@ -155,7 +158,9 @@ def _rows(connection: Connection) -> Rows:
     return rows
 
 
-def _refuse_newer(connection: Connection) -> None:
+def _format(connection: Connection) -> int:
+    """0 of a file without tables; StoreUnusableError of one that is newer than this program."""
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found > FORMAT:
         raise StoreUnusableError(codes.store_format_newer(None, found=found, known=FORMAT))
+    return int(found)

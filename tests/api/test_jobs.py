@@ -75,7 +75,7 @@ def asked(client: TestClient, path: str, body: Any, **headers: str) -> str:
 
 def processes() -> set[int]:
     """Those of the jobs that this process began."""
-    told = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = (line.split(None, 2) for line in told.splitlines())
     return {int(pid) for pid, parent, command in rows if int(parent) == os.getpid() and "verbs.working" in command}
 

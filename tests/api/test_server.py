@@ -65,9 +65,9 @@ class Client:
     def __init__(self, host: str, port: int) -> None:
         self._connection = HTTPConnection(host, port, timeout=30)
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         sent = None if body is None else json.dumps(body)
-        self._connection.request(method, path, sent, {"content-type": "application/json"} if sent else {})
+        self._connection.request(method, path, sent, headers | ({"content-type": "application/json"} if sent else {}))
         answer = self._connection.getresponse()
         return answer.status, json.loads(answer.read())
 
