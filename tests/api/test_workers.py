@@ -81,7 +81,7 @@ def test_what_one_worker_did_counts_in_the_other(folder: Path) -> None:
         for process in (one, other):
             with frozen(process):
                 assert client().ask("GET", "/v1/customers/1")[0] == 401
-        assert stopped(server)[::2] == (0, "")
+        assert stopped(server) == 0
         assert not Path(f"/proc/{one}").exists()
 
 
@@ -100,9 +100,8 @@ def test_a_run_of_one_worker_is_cancelled_through_another_and_ends_with_the_serv
             assert client().ask("POST", f"/v1/runs/{run['id']}:cancel", WHY)[0] == 202
         assert until(lambda: _over(client(), run["id"]))["state"] == "cancelled"
         _, run = client().ask("POST", "/v1/runs", {"as_of": NEXT})
-        code, _, err = stopped(server, signal.SIGINT)
+        assert stopped(server, signal.SIGINT) == 0
 
-    assert (code, err) == (0, "")
     with shop.asked(folder) as (_, asked):
         assert asked.get(f"/v1/runs/{run['id']}").json()["reasons"] == ["server: it was stopped"]
 
@@ -115,9 +114,8 @@ def test_a_worker_that_dies_is_replaced_and_one_whose_server_dies_ends(folder: P
             assert client().ask("GET", "/v1/customers/1")[0] == 200
         server.kill()
         until(lambda: not any(Path(f"/proc/{process}").exists() for process in (other, *new)))
-        _, err = server.communicate()
 
-    assert f"Worker {one} ended with -9; another takes its place." in err
+    assert f"worker {one} ended with -9; another takes its place" in (folder / "log").read_text()
 
 
 def test_readers_of_every_worker_see_one_version_whole_while_runs_publish(folder: Path) -> None:
@@ -138,4 +136,4 @@ def test_readers_of_every_worker_see_one_version_whole_while_runs_publish(folder
         assert wrong == []
         assert client().ask("GET", "/v1/customers/1")[1]["version"] == 3
         assert {1, 2} <= seen
-        assert stopped(server)[0] == 0
+        assert stopped(server) == 0
