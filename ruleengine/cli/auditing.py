@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,8 +10,10 @@ from ruleengine.cli import arguments, terminal
 from ruleengine.cli import program as shared
 from ruleengine.cli.program import GOOD, PROBLEMS, print_json
 from ruleengine.cli.terminal import Terminal, counted, plain
-from ruleengine.verbs.audit import Verified
 from ruleengine.verbs.shapes import as_json
+
+if TYPE_CHECKING:
+    from ruleengine.verbs.audit import Verified
 
 
 @click.group()
@@ -45,7 +48,7 @@ def verify(ctx: click.Context, ruleset: Path, profile: str, form: str) -> None:
     ctx.exit(GOOD if report.good else PROBLEMS)
 
 
-def _verified(report: Verified, screen: Terminal) -> Iterator[str]:
+def _verified(report: "Verified", screen: Terminal) -> Iterator[str]:
     facts = screen.dot.join(
         (screen.bold(plain(report.ruleset)), counted(report.versions, "version"), counted(report.changes, "change"))
     )
