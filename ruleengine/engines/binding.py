@@ -180,9 +180,10 @@ class Binder(ABC):
 
     def _check_keys(self, found: Problems) -> None:
         for name, source, column, required in self.keyed():
-            self._check_key(name, self.profile.binding(source), column.name, required, found)
+            self.check_key(name, self.profile.binding(source), column.name, required, found)
 
-    def _check_key(self, name: str, binding: Binding, column: str, required: bool, found: Problems) -> None:
+    def check_key(self, name: str, binding: Binding, column: str, required: bool, found: Problems) -> None:
+        """Report keys that are missing, where they are `required`, or stand twice."""
         relation, key = self.relation(name), self.quote(column)
         span, source, physical = binding.span, binding.source, binding.columns.get(column, column)
         ((rows, present),) = self.rows(f"SELECT count(*), count({key}) FROM {relation}")

@@ -15,6 +15,7 @@ Fault = Literal["unreadable", "not-finite", "out-of-range", "out-of-calendar", "
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 _WIDE_INTEGERS = {"HUGEINT", "UBIGINT", "UHUGEINT"}
 _FIRST_INSTANT = "TIMESTAMPTZ '0001-01-02 00:00:00+00'"
+_SQL_TYPES = {"text": "VARCHAR", "integer": "BIGINT", "timestamp": "DATE"}
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _TIME = r"[ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
 _OFFSET = r" ?(Z|z|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
@@ -57,6 +58,8 @@ def convert_typed(name: str, found: str, declared: ColumnType, role: Role, zones
     base = found.split("(")[0]
     if found.endswith("]"):  # lists of such values
         return None
+    if found == '"NULL"':  # written by who had no value to tell the type by
+        return Conversion(f"CAST(NULL AS {'TIMESTAMP' if role == 'time' else _SQL_TYPES.get(declared.name, declared)})")
     match declared.name:
         case "text":
             if base in ("VARCHAR", "ENUM", "UUID"):

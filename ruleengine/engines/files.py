@@ -7,7 +7,7 @@ import duckdb
 
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
-from ruleengine.diagnostics.problem import ProblemError, Problems
+from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
 from ruleengine.engines import csv_files
 from ruleengine.engines.binding import Binder, Converted, Declared, Matched, type_problem
 from ruleengine.engines.columns import Zones, convert_text, convert_typed, has_offsets, literal, quote
@@ -50,10 +50,7 @@ class FileBinder(Binder):
                 self._check_parts(files, wanted)
                 self._bind_parquet(name, binding, files, wanted, types, zones, found)
         except duckdb.Error as error:
-            if isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException):
-                raise
-            reason = reason_of(error)
-            found.add(codes.source_unreadable(binding.span, source=binding.source, file=shown, reason=reason))
+            found.add(_unreadable(binding, shown, error))
         except (UnreadableError, OSError) as error:
             reason = f"{error}."
             found.add(codes.source_unreadable(binding.span, source=binding.source, file=shown, reason=reason))
@@ -61,6 +58,12 @@ class FileBinder(Binder):
     def files(self, source: str) -> Sequence[Path]:
         """In order of their names; ProblemError without any."""
         return self.profile.files(source)
+
+    def check_key(self, name: str, binding: Binding, column: str, required: bool, found: Problems) -> None:
+        try:
+            super().check_key(name, binding, column, required, found)
+        except duckdb.Error as error:  # only now the column is read
+            found.add(_unreadable(binding, str(binding.file), error))
 
     def rows(self, sql: str) -> Rows:
         return self.connection.execute(sql).fetchall()
@@ -182,6 +185,12 @@ class FileBinder(Binder):
     def _create(self, name: str, relation: str, converted: Converted, kind: str) -> None:
         made = quote(source_relation(name))
         self.connection.execute(f"CREATE TEMPORARY {kind} {made} AS {self.selected(name, converted)} FROM {relation}")
+
+
+def _unreadable(binding: Binding, file: str, error: duckdb.Error) -> Problem:
+    if isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException):
+        raise error
+    return codes.source_unreadable(binding.span, source=binding.source, file=file, reason=reason_of(error))
 
 
 def parquet(files: Sequence[Path], *, numbered: bool = False) -> str:

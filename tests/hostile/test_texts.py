@@ -105,7 +105,7 @@ CHAINS: dict[str, tuple[Callable[[int], list[str]], int, str, str]] = {
 
 
 @pytest.mark.parametrize("name", CHAINS)
-@pytest.mark.parametrize("order", ["onward", "backward"])
+@pytest.mark.parametrize("order", ["onward", pytest.param("backward", marks=pytest.mark.slow)])
 def test_chains_up_to_the_limit_are_let_through(name: str, order: str) -> None:
     make, most, read, _ = CHAINS[name]
 
@@ -166,7 +166,7 @@ def test_the_longest_of_everything(name: str) -> None:
 # -- made up ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(WELL_WRITTEN), st.data())
 def test_words_of_files_in_another_order(text: str, data: st.DataObject) -> None:
     """Edits that keep words whole get further than others: into names, types and proofs."""
