@@ -29,6 +29,8 @@ SHOWN = {
     "changes": ["diff", "SHOP", "PLANNED"],
     "export": ["export", "SHOP", "-o", "answers.csv"],
     "verify": ["audit", "verify", "SHOP"],
+    "created": ["key", "create", "SHOP", "--name", "crm", "--scope", "tags:read", "--expires", "2099-01-01"],
+    "keys": ["key", "list", "SHOP"],
     "doctor": ["doctor", "SHOP"],
 }
 
