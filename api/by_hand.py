@@ -11,14 +11,18 @@ from ruleengine.verbs.shapes import as_json
 
 from . import parameters, problems
 from .customers import Id
+from .models.common import NAME, WORDS
 from .models.write import SetByHand, SetLevel, SetTag
 from .openapi import refusals
 from .provenance import Published, dumped
 from .writing import Desk, actor
 
-Reason = Annotated[str, Query(min_length=1, max_length=1000, description="Why; it stays with the version.")]
+Reason = Annotated[
+    str, Query(min_length=1, max_length=1000, pattern=WORDS, description="Why; it stays with the version.")
+]
 Actor = Annotated[
-    str | None, Query(min_length=1, max_length=100, description="Who, as the application knows its users.")
+    str | None,
+    Query(min_length=1, max_length=100, pattern=NAME, description="Who, as the application knows its users."),
 ]
 
 _REFUSED = (

@@ -28,15 +28,26 @@ class Provenance(Shape):
     stale: Annotated[bool, Field(description="Whether `as_of` is further back than `stale_after` of ruleset.toml.")]
 
 
+WORDS = r"^[^\x00]*[^\s\x00][^\x00]*$"
+"""Not blank, and without the one character that no database keeps."""
+NAME = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+"""Neither blank nor of several lines."""
+
 Said = Annotated[
-    str, Field(min_length=1, max_length=1000, pattern=r"\S", description="Why; it stays with the version.")
+    str,
+    Field(
+        min_length=1,
+        max_length=1000,
+        pattern=WORDS,
+        description="Why; it stays with the version.",
+    ),
 ]
 Who = Annotated[
     str | None,
     Field(
         min_length=1,
         max_length=100,
-        pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+        pattern=NAME,
         description="Who, as the application knows its users; recorded with the key's name.",
     ),
 ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 
 from ruleengine.checking.ruleset import Rule, Ruleset, Tag
@@ -213,9 +214,12 @@ def _number(value: int | Decimal | str, type_: Type, where: Sequence[str | int])
         if not number.is_finite():
             raise InvalidOperation
         if type_.kind is Kind.DOUBLE:
-            return float(number)
+            if not isfinite(nearest := float(number)):
+                raise InvalidOperation
+            return nearest
         shift = Decimal(1).scaleb(-type_.scale)
-        exact = number.quantize(shift) if abs(number) < Decimal(10) ** (type_.digits - type_.scale) else None
+        fits = not number or number.adjusted() < type_.digits - type_.scale
+        exact = number.quantize(shift) if fits else None
     except InvalidOperation:
         raise GivenError(where, "must be a number") from None
     if exact is None or exact != number:
