@@ -11,7 +11,6 @@ from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow, VersionRow
 from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
-from ruleengine.store.integrity import intact
 from ruleengine.store.manual import Entry
 from ruleengine.store.records import ApiKey, Identity, RunState, VersionKind
 from ruleengine.store.relations import read
@@ -33,24 +32,21 @@ def pack(
     key_type = "BIGINT" if identity.has_integer_keys else "VARCHAR"
     values_of, files = _values(connection, folder, runs)
 
-    def whole(path: Path) -> str:
-        return str(intact(connection, folder, path))
-
     def changes(ids: Sequence[str]) -> str:
-        of = {id_: whole(folder.changes(id_)) for id_ in ids}
+        of = {id_: str(folder.changes(id_)) for id_ in ids}
         return _of_runs(of, f"file_row_number AS position, {', '.join(COLUMNS)}, leaf", "file_row_number = true")
 
     def arrivals(ids: Sequence[str]) -> str:
         runs = [by_id[id_] for id_ in ids if by_id[id_].has_arrivals]
-        first = {run.id: whole(folder.state(run.id)) for run in runs if run.base is None}
-        later = {run.id: whole(folder.arrivals(run.id)) for run in runs if run.base is not None}
+        first = {run.id: str(folder.state(run.id)) for run in runs if run.base is None}
+        later = {run.id: str(folder.arrivals(run.id)) for run in runs if run.base is not None}
         parts = [f"SELECT '' AS run, NULL::{key_type} AS customer, true AS here WHERE false"]
         parts += [f"FROM {_of_runs(first, 'customer, true AS here')}"] if first else []
         parts += [f"FROM {_of_runs(later, 'customer, here')}"] if later else []
         return f"({' UNION ALL '.join(parts)})"
 
     def remembered(ids: Sequence[str]) -> str:
-        of = {id_: whole(folder.memory(id_)) for id_ in ids if by_id[id_].files.memory}
+        of = {id_: str(folder.memory(id_)) for id_ in ids if by_id[id_].files.memory}
         if not of:
             return f"(SELECT '' AS run, * FROM {memory.nothing(key_type)})"
         return _of_runs(of, ", ".join(memory.COLUMNS))
@@ -74,7 +70,7 @@ def pack(
         changes=changes,
         arrivals=arrivals,
         memory=remembered,
-        values=lambda run: read(intact(connection, folder, files[run])),
+        values=lambda run: read(files[run]),
         salts=_salts(connection, folder, runs, key_type),
     )
 
@@ -130,8 +126,6 @@ def _salts(connection: Connection, folder: Folder, runs: Sequence[RunRow], key_t
     pieces = [folder.root / path for (path,) in connection.execute("SELECT path FROM salt_pieces")]
     held = [folder.run_salts(run.id) for run in runs if run.state == RunState.HELD]
     held = [path for path in held if path.exists()]
-    for path in (*pieces, *held):
-        intact(connection, folder, path)
     known = files_sql(pieces) if pieces else f"(SELECT NULL::{key_type} AS customer, NULL::BLOB AS salt WHERE false)"
     if not held:
         return known

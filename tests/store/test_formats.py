@@ -101,3 +101,22 @@ def test_a_store_has_checksums_from_the_first_write_on(last: Store, tmp_path: Pa
         content[-1] ^= 1
         path.write_bytes(content)
     assert {problem.facts["file"] for problem in open_store(tmp_path / "store").damage()} == {"ledger.db", "keys.db"}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_older_store_moves_as_it_is(number: int, tmp_path: Path) -> None:
+    source, target = unpacked(number, tmp_path), open_store(tmp_path / "moved")
+    with source.packed("mover") as content:
+        target.unpack(content, "mover")
+
+    assert target.versions() == source.versions()
+    assert target.runs() == source.runs()
+    assert target.keys() == source.keys()
+    assert [target.history(key) for key in range(1, 6)] == [source.history(key) for key in range(1, 6)]
+    for version in source.versions():
+        for store, name in ((source, "old"), (target, "new")):
+            store.export(tmp_path / f"{name}.csv", version=version.number)
+        assert (tmp_path / "old.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()
+    assert remembered(target, date(2026, 3, 5)) == remembered(source, date(2026, 3, 5))
+    assert verifier.check(tmp_path / "moved") == []
+    assert target.damage() == ()
