@@ -32,6 +32,7 @@ SHOWN = {
     "created": ["key", "create", "SHOP", "--name", "crm", "--scope", "tags:read", "--expires", "2099-01-01"],
     "keys": ["key", "list", "SHOP"],
     "doctor": ["doctor", "SHOP"],
+    "move": ["move", "GROWN", "--from", "default", "--to", "larger"],
 }
 
 
@@ -78,12 +79,16 @@ def test_the_reference_shows_json_as_it_is(
     (tested / "examples.rules").write_text(EXAMPLE)
     planned = shutil.copytree(published, published.parent / "planned") / "value.rules"
     planned.write_text(planned.read_text("utf-8").replace("frequency >= 2", "frequency >= 1"), "utf-8")
+    with (shutil.copytree(published, published.parent / "grown") / "ruleset.toml").open("a") as manifest:
+        manifest.write('[profiles.larger]\nengine = "duckdb"\nstore = "larger"\n')
     suite = shutil.copytree(tested / "data", tested / "tests" / "quiet")
     (suite / "suite.toml").write_text(f"as_of = {DAY}\n")
     (suite / "expected.csv").write_text("customer_id,tier loyalty\n1,Gold\n")
     answers = {
         name: ask(
-            *(word.lower() if word in ("SHOP", "TESTED", "PLANNED") else word for word in words), "--format", "json"
+            *(word.lower() if word in ("SHOP", "TESTED", "PLANNED", "GROWN") else word for word in words),
+            "--format",
+            "json",
         ).json
         for name, words in SHOWN.items()
     }
