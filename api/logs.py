@@ -18,6 +18,11 @@ from ruleengine.settings import LogFormat, LogLevel
 from . import problems
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
+_REQUEST = (
+    '{"time": "%s", "level": "info", "worker": %d, "request_id": "%s", "message": "request", "method": "%s", '
+    '"route": %s, "status": %d, "milliseconds": %.3f, "key": %s}'
+)
+"""Written out, since it is written most of all. None of its values has anything that JSON would escape."""
 
 
 class Log(logging.Handler):
@@ -39,16 +44,15 @@ class Log(logging.Handler):
         """Tell of a request, by the path as the document has it."""
         if not self._each_request:
             return
-        key = asked.get("key")
-        self._write(
-            "info",
-            message="request",
-            method=asked["method"] if asked["method"] in METHODS else "other",
-            route=asked.get("operation"),
-            status=status,
-            milliseconds=round(seconds * 1000, 3),
-            key=key.id if key else None,
-        )
+        method = asked["method"] if asked["method"] in METHODS else "other"
+        route, key, request_id = asked.get("operation"), asked.get("key"), problems.REQUEST.get()
+        if self._form == "json":
+            named, known = f'"{route}"' if route else "null", f'"{key.id}"' if key else "null"
+            taken = seconds * 1000
+            self._say(_REQUEST % (_now(), self._worker, request_id, method, named, status, taken, known))
+        else:
+            facts = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 3)}
+            self._write("info", message="request", **facts, key=key.id if key else None)
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
@@ -56,12 +60,23 @@ class Log(logging.Handler):
         self._write(record.levelname.lower(), message=record.getMessage(), logger=record.name, trace=trace)
 
     def _write(self, level: str, **facts: object) -> None:
-        time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = {"time": time, "level": level, "worker": self._worker, "request_id": problems.REQUEST.get(None), **facts}
+        line = {
+            "time": _now(),
+            "level": level,
+            "worker": self._worker,
+            "request_id": problems.REQUEST.get(None),
+            **facts,
+        }
         told = {name: value for name, value in line.items() if value is not None}
-        text = json.dumps(told) if self._form == "json" else " ".join(f"{name}={told[name]}" for name in told)
+        self._say(json.dumps(told) if self._form == "json" else " ".join(f"{name}={told[name]}" for name in told))
+
+    def _say(self, line: str) -> None:
         try:
-            self._stream.write(f"{text}\n")
+            self._stream.write(f"{line}\n")
             self._stream.flush()
         except (OSError, ValueError):
             pass  # Nobody reads it any more; requests are answered all the same.
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

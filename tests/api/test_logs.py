@@ -67,7 +67,7 @@ def test_the_log_names_neither_keys_nor_customers(ruleset: Path) -> None:
     text = (ruleset / "log").read_text().lower()
     requests = [line for line in lines if line["message"] == "request"]
     assert len(requests) == len(asked)
-    assert sum("key" in line for line in requests) == 11  # The others lead nowhere, or have none that counts.
+    assert sum(line["key"] is not None for line in requests) == 11  # The others lead nowhere, or have none that counts.
     assert "zoe" not in text
     assert secret.lower() not in text
 
@@ -92,22 +92,15 @@ def test_each_request_is_a_line(published: Store, log: io.StringIO) -> None:
 
     assert answer.headers["x-request-id"] == "order-7"
     read, nowhere = map(json.loads, log.getvalue().splitlines())
-    assert read.keys() == {
-        "time",
-        "level",
-        "worker",
-        "request_id",
-        "message",
-        "method",
-        "route",
-        "status",
-        "milliseconds",
-    }
+    assert [*read] == [
+        *("time", "level", "worker", "request_id", "message"),
+        *("method", "route", "status", "milliseconds", "key"),
+    ]
     assert (read["level"], read["message"], read["request_id"]) == ("info", "request", "order-7")
     assert (read["method"], read["route"], read["status"]) == ("GET", "/v1/customers/{id}", 200)
     assert 0 < read["milliseconds"] < 60_000
     assert nowhere["status"] == 404
-    assert "route" not in nowhere
+    assert nowhere["route"] is None
 
 
 def test_a_mistake_of_ours_is_logged_with_its_trace_and_told_without(
