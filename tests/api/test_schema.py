@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+from starlette.testclient import TestClient
 
 from ruleengine import schema, serving
 from ruleengine.store import open_store
@@ -38,7 +39,8 @@ def described() -> Iterator[tuple[Any, dict[str, str]]]:
         store = open_store(folder / ".ruleengine")
         app = serving.app(store, schema.load(folder), today=lambda: shop.DAY)
         headers = {"host": "localhost", "authorization": f"Bearer {secret}"}
-        yield schemathesis.openapi.from_asgi("/openapi.json", app, headers=headers), headers
+        with TestClient(app):  # Runs and plans that it began end with it; each one at a time, so they are few.
+            yield schemathesis.openapi.from_asgi("/openapi.json", app, headers=headers), headers
         store.close()
 
 
