@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_a_run_that_waits_for_a_table_is_cancelled_and_one_that_dies_is_told(at:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "ruleengine.verbs.working", at.folder, "prod", job.id]
                 )
-                until(lambda at=location: client.get(at).json()["phase"] == "checking the data")
+                until(partial(_is_checking, client, location))
                 with pytest.raises(StoreLockedError):
                     store.refuse_busy()
                 if end == "cancelled":
@@ -105,6 +106,10 @@ def test_a_run_that_waits_for_a_table_is_cancelled_and_one_that_dies_is_told(at:
         with store.writer("tests", identity_of(store)):
             pass  # Whoever writes next tidies up.
         assert [run["state"] for run in client.get("/v1/runs").json()["runs"]] == ["failed", "cancelled", "published"]
+
+
+def _is_checking(client: TestClient, location: str) -> bool:
+    return bool(client.get(location).json()["phase"] == "checking the data")
 
 
 def _is_free(store: Store) -> Any:
