@@ -4,7 +4,7 @@ UV ?= uv
 BIN := .venv/bin
 
 .DEFAULT_GOAL := venv
-.PHONY: venv demo rules test test-slow test-pg15 test-all lint fmt bench bench-api sbom lock clean
+.PHONY: venv demo rules test test-slow test-pg15 test-all torture lint fmt bench bench-api sbom lock clean
 
 venv: .venv/stamp
 
@@ -44,6 +44,11 @@ test-pg15: venv
 	@tests/pg15.sh
 
 test-all: test test-slow
+
+# What docs/reliability.md tells of: kills, races, full disks and damage by the hundreds. MINUTES=20 make torture: as
+# much of it as there is time for.
+torture: venv
+	$(BIN)/python -m tests.torture $(MINUTES)
 
 lint: venv
 	$(BIN)/ruff check .

@@ -1,10 +1,13 @@
 """Damaged files: what is asked is answered as before, or refused by the name of the file; and the doctor names it."""
 
+import logging
+import math
 import os
 import random
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -82,13 +85,18 @@ def trials(stores: Stores, times: int, random_: random.Random) -> Iterator[tuple
                     yield root, "older", path, older.read_bytes()
 
 
-def torture(folder: Path, times: int, seed: int) -> Counter[str]:
+def torture(folder: Path, times: int, seed: int, *, most: int | None = None, until: float = math.inf) -> Counter[str]:
     """Damage a file, and ask."""
+    logging.getLogger("ruleengine.api").addHandler(logging.NullHandler())
     random_ = random.Random(seed)
     folder.mkdir()
     stores = Stores(folder)
     counts: Counter[str] = Counter()
-    for number, (root, kind, path, content) in enumerate(trials(stores, times, random_)):
+    drawn = list(trials(stores, times, random_))
+    random_.shuffle(drawn)
+    for number, (root, kind, path, content) in enumerate(drawn[:most]):
+        if time.monotonic() > until:
+            break
         if content == path.read_bytes():
             continue
         target = folder / "trial"
