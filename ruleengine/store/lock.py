@@ -23,8 +23,12 @@ def hold(path: Path, actor: str) -> Iterator[Holder]:
     """Hold the lock, or raise StoreLockedError at once."""
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        if not _taken(descriptor):
-            raise StoreLockedError(_read_holder(path))
+        for left in reversed(range(5)):
+            if _taken(descriptor):
+                break
+            named = _read_holder(path)
+            if named or not left:  # Without a name somebody has just let go.
+                raise StoreLockedError(named)
         holder = Holder(
             actor=actor,
             pid=os.getpid(),

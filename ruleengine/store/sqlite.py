@@ -13,6 +13,7 @@ from typing import Any
 import apsw
 import apsw.sqlite_extra
 
+PAGE = 4096
 CHECKSUM = 8
 """Bytes at the end of each page."""
 
@@ -70,12 +71,14 @@ def plain(connection: Connection) -> apsw.Cursor:
 
 def reader(path: Path, seconds: float) -> Connection:
     """A connection that only reads, and waits so long for others."""
+    _refuse_cut(path)
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     return _prepared(Connection(f"{path.absolute().as_uri()}?mode=ro", flags=flags), seconds)
 
 
 def writer(path: Path, seconds: float) -> Connection:
     """A connection that writes. A file that it creates has checksums."""
+    _refuse_cut(path)
     is_new = not path.exists() or not path.stat().st_size
     connection = _prepared(Connection(str(path)), seconds)
     if is_new:
@@ -109,6 +112,12 @@ def empty_log(connection: Connection) -> None:
 def is_damage(error: BaseException) -> bool:
     """Whether SQLite found that a file is not what it wrote."""
     return isinstance(error, _DAMAGED) or getattr(error, "extendedresult", None) in _DAMAGED_RESULTS
+
+
+def _refuse_cut(path: Path) -> None:
+    """What is missing of a page SQLite takes for zeros, and does not look at the checksum."""
+    if path.exists() and path.stat().st_size % PAGE:
+        raise apsw.CorruptError(f"{path.name} ends within a page")
 
 
 def _prepared(connection: Connection, seconds: float) -> Connection:

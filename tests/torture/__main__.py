@@ -17,7 +17,7 @@ KILLS = 500
 ROUNDS = 200
 DAMAGES = 200
 """Of each kind, for each sort of file."""
-WRONG = ("lost", "mixed", "torn", "orphans", "failed", "not told", "wrong history", "wrong exports", "without a name")
+WRONG: tuple[str, ...] = ("lost", "mixed", "torn", "orphans", "failed", "not told", "wrong history", "wrong exports")
 WRONG += ("wrong answers", "not named")
 
 Part = Callable[[float], Counter[str]]
