@@ -10,6 +10,7 @@ from typing import Any
 from ruleengine.store.records import Version
 from ruleengine.verbs import by_hand, published, run, versions
 from ruleengine.verbs.export import export
+from tests import postgres
 from tests.memory.rules import ATTRIBUTES, Rules, text
 
 MANIFEST = """[ruleset]
@@ -22,10 +23,23 @@ store = "store"
 [profiles.default.sources]
 customers = "customers.csv"
 """
+IN_POSTGRES = f"""[ruleset]
+name = "made"
+timezone = "UTC"
+[profiles.default]
+engine = "postgres"
+dsn = "${{{postgres.STORE}}}"
+store = {{schema = "made"}}
+[profiles.default.sources]
+customers = {{table = "shop.customers"}}
+"""
 PROFILE = "default"
 
 
 class Shop:
+    knows_its_data = True
+    """A run on the data of the one before says so, and makes no version."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "ruleset.toml").write_text(MANIFEST)
@@ -77,3 +91,24 @@ class Shop:
         rows += [[str(key), "tier", name, it["level"], it["since"]] for name, it in said["tiers"].items()]
         rows += [[str(key), "class", name, it["value"], it["since"]] for name, it in said["classes"].items()]
         return sorted(rows)
+
+
+class ShopInPostgres(Shop):
+    """The same with its data, and its store, in the database of a `postgres.shop`."""
+
+    knows_its_data = False
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (folder / "ruleset.toml").write_text(IN_POSTGRES)
+        columns = ", ".join(f"{name} {type}" for name, type in ATTRIBUTES.items())
+        postgres.admin().execute("DROP SCHEMA IF EXISTS made CASCADE; DROP TABLE IF EXISTS shop.customers CASCADE")
+        postgres.admin().execute(f"CREATE TABLE shop.customers (id bigint, {columns})".encode())
+
+    def write_customers(self, customers: Mapping[int, Mapping[str, Any]]) -> None:
+        with postgres.admin().transaction(), postgres.admin().cursor() as cursor:
+            cursor.execute("DELETE FROM shop.customers")
+            cursor.executemany(
+                "INSERT INTO shop.customers VALUES (%s, %s, %s, %s, %s)",
+                [(key, *(customer[name] for name in ATTRIBUTES)) for key, customer in customers.items()],
+            )

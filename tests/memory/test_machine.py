@@ -6,16 +6,18 @@ from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from tests import postgres
 from tests.memory import made
 from tests.memory.plain import Customer, Run, Version, later, published, rows
 from tests.memory.rules import Manual, Rules, text
-from tests.memory.shop import Shop
+from tests.memory.shop import Shop, ShopInPostgres
 
 LOOK = settings(
     deadline=None,
@@ -56,10 +58,12 @@ class Waiting:
 
 
 class Histories(RuleBasedStateMachine):
+    kind: type[Shop] = Shop
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.shop = Shop(Path(self.folder.name))
+        self.shop = self.kind(Path(self.folder.name))
         self.kept: dict[int, Kept] = {}
         self.current: int | None = None
         self.waiting: Waiting | None = None
@@ -188,7 +192,8 @@ class Histories(RuleBasedStateMachine):
         kept = Kept(version, base, detached, customers, as_text(rows(version, line)))
         now = self.kept[self.current] if self.current is not None else None
         same = (
-            now
+            self.shop.knows_its_data
+            and now
             and not now.by_hand
             and (now.version.as_of, now.version.rules, now.customers) == (day, self.written, customers)
         )
@@ -219,6 +224,10 @@ class Histories(RuleBasedStateMachine):
                 assert self.shop.document(key) == (sorted(wanted) if key in kept.version.people else None)
 
 
+class HistoriesInPostgres(Histories):
+    kind = ShopInPostgres
+
+
 def as_text(found: list[tuple[Any, ...]]) -> list[list[str]]:
     return [[str(cell) for cell in row] for row in found]
 
@@ -230,3 +239,9 @@ def test_histories() -> None:
 @pytest.mark.slow
 def test_histories_at_length() -> None:
     run_state_machine_as_test(Histories, settings=LOOK_LONG)
+
+
+@pytest.mark.slow
+def test_histories_in_postgres() -> None:
+    with postgres.shop(), mock.patch.dict("os.environ", {postgres.STORE: postgres.owner()}):
+        run_state_machine_as_test(HistoriesInPostgres, settings=settings(LOOK_LONG, max_examples=12))
