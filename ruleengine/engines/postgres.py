@@ -16,8 +16,8 @@ from psycopg import errors
 
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics.problem import ProblemError
-from ruleengine.engines import server
-from ruleengine.engines.columns import literal, quote
+from ruleengine.engines import copying, server
+from ruleengine.engines.columns import quote
 from ruleengine.engines.connecting import connected
 from ruleengine.engines.duckdb import close_off
 from ruleengine.engines.engine import Engine, Rows, TooLarge
@@ -30,9 +30,6 @@ from ruleengine.sql.postgres import POSTGRES, short
 from ruleengine.types import Kind, Type
 
 _TRANSACTION = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE"
-BLOCK = 1 << 18
-"""So many bytes of a file go to the server at a time."""
-_EPOCH = "DATE '1970-01-01'"
 
 
 class Postgres(Engine):
@@ -96,24 +93,15 @@ class Postgres(Engine):
         self.keep()
 
     def _tell(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
-        """Copy a table of DuckDB's, through a file as well."""
         columns = connection.execute(f"DESCRIBE {table}").fetchall()
         types = {"VARCHAR": 'TEXT COLLATE "C"'}
         made = ", ".join(f"{quote(short(name))} {types.get(type, type)}" for name, type, *_ in columns)
         self.query(f"DROP TABLE IF EXISTS {table}")
         self.query(f"CREATE TEMPORARY TABLE {table} ({made})")
-        file = self._spill / f"{table}.csv"
-        texts = ", ".join(quote(name) for name, type, *_ in columns if type == "VARCHAR")
-        quoted = f", FORCE_QUOTE ({texts})" if texts else ""  # an empty text, but not a missing one
-        connection.execute(f"COPY {table} TO {literal(str(file))} (FORMAT csv, HEADER false{quoted})")
         try:
-            told = f"COPY {table} FROM STDIN (FORMAT csv)".encode()
-            with file.open("rb") as lines, self.connection.cursor() as cursor, cursor.copy(told) as copy:
-                while block := lines.read(BLOCK):
-                    copy.write(block)
+            copying.copy_in(self.connection, table, connection, table, self._spill)
         except psycopg.Error as error:
             raise ProblemError(server.failed(error, self.profile)) from error
-        file.unlink()
 
     def results(self, layout: Layout) -> duckdb.DuckDBPyConnection:
         self._results = connected()
@@ -130,33 +118,12 @@ class Postgres(Engine):
         return self._results
 
     def _fetch(self, table: str, columns: Sequence[tuple[str, str]]) -> None:
-        """Copy a result table into DuckDB, through a file: no row passes through Python."""
         assert self._results is not None
-        file = self._spill / f"{table}.csv"
-        read = [f"{quote(short(name))} - {_EPOCH}" if type == "DATE" else quote(short(name)) for name, type in columns]
-        rows = f"SELECT {', '.join(read)} FROM {table}"
+        read = f"SELECT {', '.join(quote(short(name)) for name, _ in columns)} FROM {table}"
         try:
-            with self.connection.cursor() as cursor, file.open("wb") as out:
-                with cursor.copy(f"COPY ({rows}) TO STDOUT (FORMAT csv)".encode()) as copy:
-                    for block in copy:
-                        out.write(block)
-                copied = cursor.rowcount
+            copying.copy_out(self.connection, read, self._results, table, columns, self._spill)
         except psycopg.Error as error:
             raise ProblemError(server.failed(error, self.profile)) from error
-        types = {f"c{index}": "INTEGER" if type == "DATE" else type for index, (_, type) in enumerate(columns)}
-        options = "auto_detect = false, header = false, nullstr = '', allow_quoted_nulls = false, new_line = '\\n'"
-        style = "delim = ',', quote = '\"', escape = '\"', comment = ''"
-        made = [
-            f"{_EPOCH} + c{index} AS {quote(name)}" if type == "DATE" else f"c{index} AS {quote(name)}"
-            for index, (name, type) in enumerate(columns)
-        ]
-        self._results.execute(
-            f"CREATE TABLE {table} AS SELECT {', '.join(made)} "
-            f"FROM read_csv({literal(str(file))}, columns = {types!r}, {options}, {style})"
-        )
-        counted = self._results.execute(f"SELECT count(*) FROM {table}").fetchone()
-        assert counted == (copied,), f"{copied} rows were copied, {counted} read"
-        file.unlink()
 
     def close(self) -> None:
         if self._results is not None:

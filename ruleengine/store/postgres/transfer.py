@@ -1,6 +1,5 @@
 """Tables on their way between DuckDB and Postgres, through files: no row passes through Python."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from ruleengine.engines import copying
-from ruleengine.engines.columns import literal, quote
+from ruleengine.engines.columns import quote
 from ruleengine.planning.layout import Layout
 from ruleengine.sql.postgres import short
 from ruleengine.store.postgres.session import Session
@@ -44,21 +43,5 @@ def copy_out(
     folder: Path,
 ) -> None:
     """Make a temporary table of DuckDB's of a query; its columns are of these names and DuckDB's types."""
-    with _file(folder) as file:
-        told = f"COPY ({query}) TO STDOUT (FORMAT csv)".encode()
-        with session.told(), file.open("wb") as out, session.connection.cursor() as cursor, cursor.copy(told) as copy:
-            for block in copy:
-                out.write(block)
-        options = "auto_detect = false, header = false, nullstr = '', allow_quoted_nulls = false, new_line = '\\n'"
-        style = "delim = ',', quote = '\"', escape = '\"', comment = ''"
-        duck.execute(
-            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM "
-            f"read_csv({literal(str(file))}, columns = {dict(columns)!r}, {options}, {style})"
-        )
-
-
-@contextmanager
-def _file(folder: Path) -> Iterator[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        yield Path(place) / "rows.csv"
+    with session.told():
+        copying.copy_out(session.connection, query, duck, table, columns, folder)
