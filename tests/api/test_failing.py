@@ -160,8 +160,41 @@ def test_no_path_is_handed_to_open_telemetry(client: TestClient, monkeypatch: py
     monkeypatch.setattr(telemetry.NativeTelemetry, "__call__", traced)
     monkeypatch.setattr(telemetry, "_unconfigured", lambda provider: False)  # Somebody has configured it.
 
-    assert client.get("/v1/customers/17").status_code == 200
+    for path in ("/v1/customers/17?version=1", "/v1/tags"):
+        assert client.get(path).status_code == 200
     assert told == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/v1/customers/17", {}, 200),
+        ("GET", "/v1/customers/17", {"if-none-match": "*"}, 304),
+        ("GET", "/v1/customers/%ff", {}, 400),
+        ("GET", "/v1/customers/stranger", {}, 404),
+        ("GET", "/v1/tags", {}, 200),
+        ("GET", "/v1/tags", {"host": "elsewhere.example"}, 421),
+        ("GET", "/v1/tags/VIP/customers", {"accept": "application/x-ndjson"}, 200),
+        ("GET", "/nowhere", {}, 404),
+        ("POST", "/v1/tags", {}, 405),
+        ("POST", "/v1/customers:batchGet", {}, 415),
+        ("POST", "/v1/customers:batchGet", {"content-length": "10000000"}, 413),
+        ("GET", "/openapi.json", {}, 200),
+        ("GET", "/metrics", {}, 200),
+    ],
+)
+def test_every_answer_has_an_id_and_keeps_browsers_safe(
+    client: TestClient, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    answer = client.request(method, path, headers={**headers, "x-request-id": "one"})
+
+    assert answer.status_code == status
+    assert answer.headers.get_list("x-request-id") == ["one"]
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert answer.headers.get_list("referrer-policy") == ["no-referrer"]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    if status >= 400:
+        problem(answer)
 
 
 def test_a_long_key_is_not_told_at_length(client: TestClient) -> None:
