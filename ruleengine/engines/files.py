@@ -1,5 +1,6 @@
 """Sources bound to files, as DuckDB reads them."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,14 +89,17 @@ class FileBinder(Binder):
     def _check_parts(self, files: Sequence[Path], wanted: Matched) -> None:
         """Raise UnreadableError where a file has a wanted column not once, or its times lie otherwise than before.
 
-        DuckDB would make missing values, take the first of two, and read local times as UTC.
+        DuckDB would make missing values, take the first of two, and read local times as UTC. It would also read once
+        more what a file's name means as a pattern.
         """
         physicals = {physical for _, _, physical in wanted}
         clocks: dict[str, bool] = {}
         for file in files:
-            names = self._names(file)
-            csv_files.check_names(file, names, physicals)
-            types = self._types([file]) if len(files) > 1 else {}
+            path = str(file.absolute())
+            if re.search(r"[*?[]", path) and self.rows(f"SELECT file FROM glob({literal(path)})") != [(path,)]:
+                raise UnreadableError(f"{file.name} would be read as a pattern that other files meet; rename it")
+            types = self._types([file])  # with columns that the names of folders say: day=2026-03-31
+            csv_files.check_names(file, [*(types.keys() - set(names := self._names(file))), *names], physicals)
             for name in physicals & types.keys():
                 if types[name] == "DATE" or types[name].startswith("TIMESTAMP"):
                     zoned = types[name].endswith("WITH TIME ZONE")

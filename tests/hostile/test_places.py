@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from ruleengine.cli.commands import program
@@ -91,6 +92,30 @@ def test_a_source_that_is_a_folder(ruleset: Path, capsys: pytest.CaptureFixture[
     (ruleset / "ruleset.toml").write_text(MANIFEST % "orders.parquet")
 
     assert "orders.parquet/*.parquet" in refused(ruleset, capsys, "run")
+
+
+def test_names_that_are_patterns(ruleset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file is what its name says; DuckDB would read the other twice, and this one perhaps not at all."""
+    (ruleset / "ruleset.toml").write_text(MANIFEST % "customers*.parquet")
+    for number, name in enumerate(("customers[1].parquet", "customers1.parquet")):
+        duckdb.sql(f"COPY (SELECT '{number}' AS id, 2 AS a) TO '{ruleset}/made' (FORMAT parquet)")
+        (ruleset / "made").rename(ruleset / name)
+        if number == 0:
+            program.main(["run", str(ruleset)], standalone_mode=False)
+
+    assert "customers[1].parquet would be read as a pattern" in refused(ruleset, capsys, "run")
+
+
+def test_columns_that_folders_name(ruleset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in (1, 2):
+        part = ruleset / "parts" / f"a={number}"
+        part.mkdir(parents=True)
+        duckdb.sql(f"COPY (SELECT '{number}' AS id) TO '{part}/x.parquet' (FORMAT parquet)")
+    (ruleset / "ruleset.toml").write_text(MANIFEST % "parts/*/*.parquet")
+
+    program.main(["run", str(ruleset)], standalone_mode=False)
+
+    assert "tags A 1 50.0" in " ".join(capsys.readouterr().out.split())
 
 
 @ODD
