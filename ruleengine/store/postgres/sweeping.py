@@ -24,17 +24,26 @@ def sweep(session: Session, *, alive: Collection[str]) -> None:
                 interrupted,
             )
             remove(session, interrupted)
-        # Of a held run that can never be published any more, nothing asks for the facts. Those that stay are not read:
-        # the index knows of each run whether it has any.
-        gone = session.rows(
-            f"SELECT id FROM {schema}.runs r WHERE NOT id = ANY(%s) AND NOT (state = %s AND "
-            f"(detached OR base IS NOT DISTINCT FROM (SELECT version FROM {schema}.pointer))) "
-            f"AND EXISTS (SELECT 1 FROM {schema}.facts f WHERE f.run = r.id)",
-            [*_with_facts(session), *alive],
+        # Of a held run that can never be published any more, nothing asks for the facts.
+        held = session.rows(
+            f"SELECT id FROM {schema}.runs "
+            f"WHERE state = %s AND (detached OR base IS NOT DISTINCT FROM (SELECT version FROM {schema}.pointer))",
             RunState.HELD.value,
         )
+        gone = _present(session).difference(_with_facts(session), alive, (run for (run,) in held))
         if gone:
-            session.run(f"DELETE FROM {schema}.facts WHERE run = ANY(%s)", [run for (run,) in gone])
+            session.run(f"DELETE FROM {schema}.facts WHERE run = ANY(%s)", list(gone))
+
+
+def _present(session: Session) -> set[str]:
+    """The runs of which there are facts: a look into the index for each, where DISTINCT would read every row."""
+    facts = f"{session.schema}.facts"
+    rows = session.rows(
+        f"WITH RECURSIVE present AS (SELECT min(run) AS run FROM {facts} UNION ALL "
+        f"SELECT (SELECT min(run) FROM {facts} f WHERE f.run > p.run) FROM present p WHERE p.run IS NOT NULL) "
+        f"SELECT run FROM present WHERE run IS NOT NULL"
+    )
+    return {run for (run,) in rows}
 
 
 def remove(session: Session, run_ids: Sequence[str]) -> None:
