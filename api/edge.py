@@ -68,15 +68,21 @@ class Edge:
         if "%3" in path:
             path = path.replace("%3A", ":").replace("%3a", ":")
         asked: Scope = {**scope, "path": path}
+        told: Send = headed
+        if scope["method"] == "HEAD":
+            asked["method"] = "GET"
+            # A stream would have no end that its client waits for.
+            asked["headers"] = [(name, value) for name, value in scope["headers"] if name != b"accept"]
+            told = _without_body(headed)
         try:
-            await self._answer(asked, headers, receive, headed)
+            await self._answer(asked, headers, receive, told)
         except asyncio.CancelledError:
             # The server stops, and has waited for as long as it may. Nothing is left that this would have to end.
             if not status:
-                await problems.response(problems.server_stopping())(asked, receive, headed)
+                await problems.response(problems.server_stopping())(asked, receive, told)
         except Exception as error:
             if not status:
-                await problems.answer(error)(asked, receive, headed)
+                await problems.answer(error)(asked, receive, told)
             elif status < 500:
                 # The answer is left without its end, so that nobody takes it for whole.
                 problems.log_error(error)
@@ -88,11 +94,6 @@ class Edge:
     async def _answer(self, asked: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         if self.local and not _names_this_machine(headers.get(b"host", b"localhost")):
             raise problems.host_not_served()
-        if asked["method"] == "HEAD":
-            asked["method"] = "GET"
-            # A stream would have no end that its client waits for.
-            asked["headers"] = [(name, value) for name, value in asked["headers"] if name != b"accept"]
-            send = _without_body(send)
         if asked["method"] == "GET" and (reply := self.quick(asked, asked["path"])):
             await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
             await send({"type": "http.response.body", "body": reply.content})

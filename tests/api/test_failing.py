@@ -126,7 +126,9 @@ def test_a_method_that_is_not_for_a_path_is_refused(client: TestClient, method: 
     assert answer.headers["allow"] == allowed
 
 
-@pytest.mark.parametrize("path", [path for method, path in READS if method == "GET"] + ["/livez", "/v1/nowhere"])
+@pytest.mark.parametrize(
+    "path", [path for method, path in READS if method == "GET"] + ["/livez", "/v1/nowhere", "/v1/customers/stranger"]
+)
 def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
     client.headers["x-request-id"] = "one"
     got, head = client.get(path), client.head(path)

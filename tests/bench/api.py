@@ -148,7 +148,8 @@ def _run(folder: Path, day: date) -> subprocess.Popen[bytes]:
 @contextmanager
 def _started(*command: str) -> Iterator[Server]:
     """A server in a process of its own that says where it is."""
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+    with (KEPT / "server.log").open("a") as log:
+        process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert process.stdout is not None
         found = re.search(r"on (http://\S+)", process.stdout.readline())
