@@ -82,7 +82,7 @@ class Jobs:
     def add(self, job: Job, *, at_most: int | None = None) -> None:
         """Make a job known; BusyError where `at_most` others of its kind are at work already."""
         with self._book.writing() as rows:
-            self._tidy(rows, job.kind)
+            self._tidy(rows)
             if at_most is not None:
                 sql = f"SELECT {_COLUMNS} FROM jobs WHERE kind = ? AND finished_at IS NULL"
                 others = [_job(row) for row in rows(sql, job.kind)]
@@ -98,10 +98,11 @@ class Jobs:
             )
 
     def find(self, job_id: str) -> Job | None:
-        """As it is now: one whose process died is over."""
+        """As it is now: one whose process died is over. None of one that is not kept any more."""
         with self._book.reading() as rows:
             found = rows(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", job_id) if rows and "\0" not in job_id else []
-        return self._told(_job(found[0])) if found else None
+        job = _job(found[0]) if found else None
+        return self._told(job) if job is not None and self._is_kept(job) else None
 
     def latest(self, kind: JobKind, limit: int) -> Sequence[Job]:
         """The latest first, each as it is now."""
@@ -162,18 +163,21 @@ class Jobs:
 
     # -- small things ------------------------------------------------------------------------------------
 
-    def _tidy(self, rows: Rows, kind: JobKind) -> None:
+    def _tidy(self, rows: Rows) -> None:
         """Say of jobs that died that they did, and forget what need not be kept."""
         now = self._now()
         for row in rows(f"SELECT {_COLUMNS} FROM jobs WHERE finished_at IS NULL"):
             job = _job(row)
             if (died := self._died(job)) is not None:
                 _finish(rows, job, died, now)
-        most, age = KEPT[kind]
-        rows("DELETE FROM jobs WHERE kind = ? AND finished_at < ?", kind, text_of(now - age))
-        sql = "SELECT id FROM jobs WHERE kind = ? AND finished_at IS NOT NULL ORDER BY asked_at DESC LIMIT ? OFFSET ?"
-        for (job_id,) in rows(sql, kind, most, most):
-            rows("DELETE FROM jobs WHERE id = ?", job_id)
+        for kind, (most, age) in KEPT.items():
+            rows("DELETE FROM jobs WHERE kind = ? AND finished_at < ?", kind, text_of(now - age))
+            over = "SELECT id FROM jobs WHERE kind = ? AND finished_at IS NOT NULL ORDER BY asked_at DESC, id DESC"
+            for (job_id,) in rows(over, kind)[most:]:
+                rows("DELETE FROM jobs WHERE id = ?", job_id)
+
+    def _is_kept(self, job: Job) -> bool:
+        return job.finished_at is None or self._now() - job.finished_at < KEPT[job.kind][1]
 
     def _told(self, job: Job) -> Job:
         if job.is_over or self._died(job) is None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 from ruleengine.diagnostics import codes
@@ -226,9 +225,10 @@ class Processes:
 
     def __init__(self, store: Store, manifest: Manifest, profile: str) -> None:
         self._jobs = Jobs(store.book)
-        self._command = [sys.executable, "-m", "ruleengine.verbs.working"]
-        self._ruleset = Path(manifest.directory).absolute()
-        self._profile = profile
+        # From the ruleset's folder, so that what it tells of files names no place on the server; with -P nothing that
+        # lies there is taken for a module.
+        self._folder = manifest.directory.absolute()
+        self._command = [sys.executable, "-P", "-m", "ruleengine.verbs.working", ".", profile]
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._changing = threading.Lock()
         self._watch: threading.Thread | None = None
@@ -237,7 +237,8 @@ class Processes:
         with self._changing:
             try:
                 self._running[job.id] = subprocess.Popen(
-                    [*self._command, self._ruleset, self._profile, job.id],
+                    [*self._command, job.id],
+                    cwd=self._folder,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C is for the server, which then cancels its jobs.
