@@ -21,6 +21,7 @@ from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
 from ruleengine.engines import copying, csv_files, server
 from ruleengine.engines.binding import Declared, columns_of_entity, columns_of_events
 from ruleengine.engines.columns import Role, Zones, quote
+from ruleengine.engines.connecting import connected
 from ruleengine.engines.duckdb import close_off
 from ruleengine.engines.files import FileBinder, parquet
 from ruleengine.engines.table_columns import convert
@@ -55,7 +56,7 @@ def load(
 
     `names` are bindings of a source that may say what its columns are called in a file; `over` replaces what is there.
     Raises ProblemError with every problem of the data, or the first one of the database."""
-    with tempfile.TemporaryDirectory(prefix="ruleengine-") as place, closing(duckdb.connect(":memory:")) as duck:
+    with tempfile.TemporaryDirectory(prefix="ruleengine-") as place, closing(connected()) as duck:
         spill = Path(place)
         close_off(duck, spill, [file for parts in files.values() for file in parts], ())
         bound = {
