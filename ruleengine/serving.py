@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import date
@@ -19,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ruleengine.diagnostics import codes
+from ruleengine.diagnostics.messages import wording
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.schema import DEFAULT_PROFILE, Manifest
 from ruleengine.settings import Serving
@@ -36,6 +38,8 @@ KEEP_ALIVE = 30
 """Seconds that a connection may be idle."""
 LOOK_EVERY = 0.2
 """Seconds between looks at whether all workers are there."""
+BEFORE_ANOTHER = 1.0
+"""Seconds before another worker takes the place of one that ended: what ended that one may last."""
 LAST_ANSWERS = 10
 """Seconds that are left to requests under way when the server is told to stop."""
 
@@ -142,23 +146,27 @@ def _supervise(settings: Serving, listener: socket.socket, local: bool) -> None:
     uvicorn's own supervisor does not tell streams that they are to end, and where it dies its workers keep the port.
     """
     spawn = multiprocessing.get_context("spawn")
-    is_over = threading.Event()
-    _when_told(is_over.set)
+    is_over = False
+
+    def stop() -> None:  # in the midst of anything, so it takes no lock
+        nonlocal is_over
+        is_over = True
 
     def begun() -> "SpawnProcess":
         worker = spawn.Process(target=_work, args=(settings, listener, local))
         worker.start()
         return worker
 
+    _when_told(stop)
     workers = [begun() for _ in range(settings.workers)]
-    while not is_over.wait(LOOK_EVERY):
+    while not is_over:
+        time.sleep(LOOK_EVERY)
         for place, worker in enumerate(workers):
-            if worker.exitcode is not None and not is_over.is_set():
-                _api("logs").Log(sys.stderr, settings.log_format, settings.log_level).listen()
-                logging.getLogger("ruleengine.serving").warning(
-                    "worker %s ended with %s; another takes its place", worker.pid, worker.exitcode
-                )
-                workers[place] = begun()
+            if worker.exitcode is None or is_over:
+                continue
+            _log(settings, f"worker {worker.pid} ended with {worker.exitcode}; another takes its place")
+            time.sleep(BEFORE_ANOTHER)
+            workers[place] = begun()
     for worker in workers:
         worker.terminate()
     for worker in workers:
@@ -175,8 +183,17 @@ def _work(settings: Serving, listener: socket.socket, local: bool) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    with published.opened(settings.ruleset, settings.profile) as (manifest, store):
-        _answer(settings, manifest, store, listener, local)
+    try:
+        with published.opened(settings.ruleset, settings.profile) as (manifest, store):
+            _answer(settings, manifest, store, listener, local)
+    except ProblemError as error:
+        _log(settings, " ".join(wording(problem).message for problem in error.problems))
+        sys.exit(1)
+
+
+def _log(settings: Serving, message: str) -> None:
+    _api("logs").Log(sys.stderr, settings.log_format, settings.log_level).listen()
+    logging.getLogger("ruleengine.serving").warning(message)
 
 
 def _when_told(stop: Callable[[], None]) -> None:

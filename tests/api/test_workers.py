@@ -107,15 +107,24 @@ def test_a_run_of_one_worker_is_cancelled_through_another_and_ends_with_the_serv
 
 
 def test_a_worker_that_dies_is_replaced_and_one_whose_server_dies_ends(folder: Path) -> None:
+    def log() -> str:
+        return (folder / "log").read_text()
+
     with two_workers(folder) as (server, client, (one, other)):
         os.kill(one, signal.SIGKILL)
-        new = until(lambda: workers(server) - {one, other})
+        (new,) = until(lambda: workers(server) - {one, other})
         with frozen(other):
             assert client().ask("GET", "/v1/customers/1")[0] == 200
-        server.kill()
-        until(lambda: not any(Path(f"/proc/{process}").exists() for process in (other, *new)))
+        assert f"worker {one} ended with -9; another takes its place" in log()
 
-    assert f"worker {one} ended with -9; another takes its place" in (folder / "log").read_text()
+        (folder / "ruleset.toml").rename(folder / "away")
+        os.kill(other, signal.SIGKILL)
+        until(lambda: "ended with 1; another takes its place" in log())
+        assert "Traceback" not in log()
+        assert client().ask("GET", "/v1/customers/1")[0] == 200
+
+        server.kill()
+        until(lambda: not Path(f"/proc/{new}").exists())
 
 
 def test_readers_of_every_worker_see_one_version_whole_while_runs_publish(folder: Path) -> None:
