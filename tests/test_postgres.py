@@ -76,6 +76,11 @@ def test_the_same_versions(ruleset: Path) -> None:
         for customer in customers:
             answer = asked("explain", str(ruleset), customer, "--profile", profile, "--format", "json")
             said[profile].append(json.loads(answer))
+        with published.opened(ruleset, profile) as (_, store):
+            # Every leaf of the chain is of these and a salt.
+            changes = [store.changes(version.number, 0, 10**6) for version in store.versions()]
+            assert all(len(each) > 100 for each in changes)
+            said[profile] += changes
 
     for profile in ("prod", "inside"):
         assert exports[profile] == exports["default"]

@@ -80,22 +80,22 @@ def test_it_breaks_anywhere_in_a_run(at: Shop, through: Wire) -> None:
     assert broken_everywhere(at, through) > 80
 
 
-POINTED = b".pointer VALUES"
-COMMIT = 3
-"""The third statement from there on."""
+PUBLISHED = b"finished_at = $2, version = $3, staged"
+COMMIT = 2
+"""The statement after that."""
 
 
 def test_it_breaks_while_a_version_is_committed(inside: Shop, through: Wire) -> None:
     """Whether it is there is asked on another connection."""
     places: list[tuple[int, Where]] = [(COMMIT, "before"), (COMMIT, "ended"), (COMMIT, "answer")]
 
-    assert broken_everywhere(inside, through, places, POINTED) == 2
+    assert broken_everywhere(inside, through, places, PUBLISHED) == 2
     assert b"COMMIT" in through.heard[COMMIT - 1]
 
 
 def test_it_breaks_while_a_version_is_committed_and_nobody_can_be_asked(inside: Shop, through: Wire) -> None:
     inside.run(FIRST)
-    through.begin(COMMIT, "answer", POINTED)
+    through.begin(COMMIT, "answer", PUBLISHED)
     before, through.for_good = inside.current(), True
 
     code, told = inside.run(address=through.address(postgres.owner()))

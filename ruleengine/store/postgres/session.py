@@ -70,9 +70,16 @@ class Session:
             yield
             self.run("COMMIT")
         except BaseException:
+            self.undo()
+            raise
+
+    def undo(self) -> None:
+        """End the transaction without a trace. Where the server cannot be told, it does so once we are gone."""
+        try:
             if not self.connection.closed:
                 self.connection.rollback()
-            raise
+        except psycopg.Error:
+            self.connection.close()
 
     @contextmanager
     def told(self) -> Iterator[None]:

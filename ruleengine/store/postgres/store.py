@@ -141,9 +141,7 @@ class PostgresStore:
                 self._identity = found
             yield None if self._identity is None else Ledger(session)
         finally:
-            if not session.connection.closed:
-                with session.told():
-                    session.connection.rollback()
+            session.undo()
 
     @contextmanager
     def _asked(self) -> Iterator[Ledger]:
