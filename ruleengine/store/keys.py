@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -100,7 +100,8 @@ class Keys:
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
                 yield connection
                 connection.execute("COMMIT")
-                self._seen.write(_how_far(connection))
+                with suppress(OSError):  # A full disk: what was committed stands, and the note is behind.
+                    self._seen.write(_how_far(connection))
         except sqlite.UNUSABLE as error:
             raise of_sqlite(error, self._path.name) from error
         except OSError as error:

@@ -7,7 +7,7 @@ with each publication; what lies past the pointer's serial is not published.
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -246,7 +246,8 @@ class Ledger:
         number = latest_number(connection)
         hashes = connection.execute("SELECT hash FROM versions WHERE number = ?", (number,)).fetchone()
         runs = connection.execute("SELECT max(sequence) FROM runs").fetchone()[0]
-        self._seen.write({"version": number, "hash": hashes and hashes[0], "run": runs})
+        with suppress(OSError):  # A full disk: what was committed stands, and the note is behind.
+            self._seen.write({"version": number, "hash": hashes and hashes[0], "run": runs})
 
     def problems(self) -> Iterator[Problem]:
         """What is damaged in the ledger, and in the files that it knows. Reads all of it."""

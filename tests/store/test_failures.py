@@ -171,3 +171,22 @@ def test_a_preview_looks_again_when_a_version_was_published_under_it(
     assert len(calls) == 2
     assert preview.base == store.version(5)
     assert (preview.movement.arrived, preview.counts.customers) == (1, 2)
+
+
+def test_what_was_committed_is_told_though_the_note_beside_it_cannot_be_written(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_generation(store, 0)
+    sync = files.sync
+
+    def full(path: Path) -> None:
+        if path.name.startswith("ledger.seen"):
+            raise OSError(28, "No space left on device")
+        sync(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sync", full)
+        publish_generation(store, 1)
+
+    check_whole(store, 2, tmp_path)
+    assert open_store(tmp_path / "store").damage() == ()
