@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 
 from ruleengine.store import open_store
 from ruleengine.verbs import jobs
+from ruleengine.verbs.published import identity_of
 from tests.api import shop
 from tests.api.asking import problem
 from tests.api.test_document import shape
@@ -306,16 +307,16 @@ def test_a_server_that_is_stopped_ends_its_runs(folder: Path) -> None:
 @pytest.mark.slow
 def test_a_run_outlives_its_server_and_others_know_of_it(folder: Path, client: TestClient) -> None:
     """What another server began: a process that this one knows nothing of."""
-    job = jobs.ask_run(open_store(folder / ".ruleengine"), date.fromisoformat(NEXT), {}, "ana")
+    store = open_store(folder / ".ruleengine")
+    job = jobs.ask_run(store, date.fromisoformat(NEXT), {}, "ana")
     location = f"/v1/runs/{job.id}"
-    orphan = subprocess.Popen([sys.executable, "-m", "ruleengine.verbs.working", folder, "default", job.id])
-    until(lambda: client.get(location).json()["phase"] == "checking")
+    with store.writer("somebody who writes", identity_of(store)):  # for whom it waits
+        orphan = subprocess.Popen([sys.executable, "-m", "ruleengine.verbs.working", folder, "default", job.id])
+        seen = until(lambda: (found := client.get(location).json())["phase"] == "checking" and found)
+        orphan.kill()
+        orphan.wait()
 
-    orphan.send_signal(signal.SIGSTOP)
-    assert client.get(location).json()["state"] == "running"
-    orphan.kill()
-    orphan.wait()
-
+    assert (seen["state"], seen["actor"]) == ("running", "ana")
     done = client.get(location).json()
     assert (done["state"], done["reasons"]) == ("failed", ["its process died"])
     assert ended(client, asked(client, "/v1/runs", {"as_of": NEXT}))["state"] == "published"
