@@ -14,6 +14,7 @@ from psycopg import conninfo, errors
 
 from ruleengine.engines.columns import quote
 from ruleengine.store import store_of
+from ruleengine.store.jobs import Jobs
 from ruleengine.store.postgres import session
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.postgres.store import PostgresStore
@@ -247,3 +248,22 @@ def test_a_reader_reads_and_writes_nothing(roles: Store, monkeypatch: pytest.Mon
         pass
     with psycopg.connect(os.environ[postgres.STORE]) as connection, pytest.raises(errors.InsufficientPrivilege):
         connection.execute(f"SELECT * FROM {schema(roles)}.salts".encode())
+
+
+def test_a_schema_without_jobs_is_read_as_it_is_and_upgraded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(store, PostgresStore)
+    every = session.migrations()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(session, "migrations", lambda: every[:1])
+        publish(store, "2026-01-01", FIRST)
+    jobs = Jobs(store.book)
+    job = jobs.new("run", "ana", {})
+
+    assert (jobs.latest("run", 10), jobs.find(job.id)) == ([], None)
+    with pytest.raises(StoreUnusableError):
+        jobs.add(job)
+    with closing((opened := session.opened(store.profile)).connection):
+        assert session.upgrade(opened, IDENTITY) == tuple(number for number, _ in every[1:])
+    jobs.add(job)
+    assert [each.id for each in jobs.latest("run", 10)] == [job.id]
+    assert store.customer(0).version == 1
