@@ -17,7 +17,7 @@ from tests.store.conftest import in_postgres
 from tests.torture import people, world
 from tests.torture.world import Ack
 
-LIVES = 60
+LIVES = 25
 """Of writers, after which a new store is taken: one with many versions is slow to check."""
 
 

@@ -14,7 +14,7 @@ from tests.torture import people, world
 from tests.torture.crashes import told
 from tests.torture.world import Ack
 
-ROUNDS = 40
+ROUNDS = 20
 """After which a new store is taken."""
 
 
