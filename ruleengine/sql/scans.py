@@ -14,7 +14,7 @@ from ruleengine.functions.aggregates import Aggregation
 from ruleengine.planning.plan import Days, Measure, Plan, Scan
 from ruleengine.sql import build
 from ruleengine.sql.dialect import Dialect
-from ruleengine.sql.ends import ENDS, beside
+from ruleengine.sql.ends import ENDS, at_ends, beside, moment
 from ruleengine.sql.expressions import Lowering
 from ruleengine.sql.known import NOTHING, Known, known_texts
 from ruleengine.types import Kind, Type
@@ -96,9 +96,10 @@ class Scans:
                 measures = [self.plain(events, scan, measure) for measure in scan.measures if measure not in apart]
                 if self.counts(scan):
                     measures.append(build.named(build.call("count", exp.Star()), events_of(scan)))
-                inner = self.events(events, scan, measures)
+                ends = at_ends(apart)
+                inner = self.events(events, scan, [*measures, *(moment(self, events, scan, of) for of in ends)])
                 inner = inner.group_by(build.column(events.customer.name, "event"), copy=False)
-                return beside(self, events, scan, inner, apart) if apart else inner
+                return beside(self, events, scan, inner, ends) if ends else inner
             case "distinct":
                 return self.distinct(events, scan)
             case "frequent":
