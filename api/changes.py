@@ -113,9 +113,10 @@ class _Feed:
                     return rows, True, place
                 for change in store.changes(number, known, min(left, limit - len(rows))):
                     known += 1
-                    rows.append((version, change, (number, known)))
+                    if change is not None:  # of somebody who is not forgotten
+                        rows.append((version, change, (number, known)))
                 place = number, known
-                if left > len(rows) and known < version.movement.rows:
+                if known < version.movement.rows:
                     return rows, True, place
             elif not version.detached:
                 place = number, version.movement.rows

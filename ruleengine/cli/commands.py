@@ -31,6 +31,7 @@ for command in (
     operating.run,
     operating.tag,
     operating.untag,
+    operating.forget,
     operating.publish,
     operating.rollback,
     operating.load,

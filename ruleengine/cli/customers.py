@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from ruleengine.cli.terminal import Terminal, columns, plain
+from ruleengine.cli.terminal import Terminal, columns, counted, plain
 from ruleengine.cli.versions import given, moved
 from ruleengine.store.records import GIVEN, Change, Setting
 from ruleengine.verbs.by_hand import ByHandReport
 from ruleengine.verbs.explain import Condition, Explanation, Line, RuleExplanation, TagMemory, TierMemory, said
+from ruleengine.verbs.forget import ForgetReport
 from ruleengine.verbs.history import History
 
 
@@ -56,6 +57,14 @@ def set_by_hand(report: ByHandReport, terminal: Terminal) -> Iterator[str]:
         yield f"  {_by_hand(report.setting)}"
     for change in report.changes:
         yield f"  {_change(change, terminal)}"
+
+
+def forgotten(report: ForgetReport, terminal: Terminal) -> Iterator[str]:
+    facts = (f"published version {report.version}", f"as of {report.as_of}")
+    yield f"{terminal.yes} {terminal.dot.join(facts)}"
+    yield f"  {counted(len(report.customers), 'customer')} forgotten: in no version any more, and left out of every run"
+    if report.pending:
+        yield "  pending: remnants lie in the store's files while somebody reads them; the next write takes them away"
 
 
 def explanation(report: Explanation, terminal: Terminal) -> Iterator[str]:

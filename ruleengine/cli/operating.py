@@ -98,6 +98,22 @@ def untag(words: tuple[str, ...], reason: str, actor: str | None, profile: str, 
 
 
 @click.command()
+@arguments.words("CUSTOMER...")
+@arguments.reason
+@arguments.actor
+@arguments.profile
+@arguments.report_format
+def forget(words: tuple[str, ...], reason: str, actor: str | None, profile: str, form: str) -> None:
+    """Keep nothing of customers any more, and leave them out of runs."""
+    from ruleengine.cli import customers as shown
+    from ruleengine.verbs.forget import forget
+
+    path, *customers = arguments.split(words, "CUSTOMER", optional=words)
+    report = forget(path, profile, [each for each in customers if each is not None], reason=reason, actor=actor)
+    tell(form, report, lambda screen: shown.forgotten(report, screen))
+
+
+@click.command()
 @arguments.words("RUN")
 @arguments.reason
 @arguments.actor

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from ruleengine.cli.blocks import Block, Heading, Table
 from ruleengine.cli.customers import condition_with_values, remembered
+from ruleengine.cli.runs import forgotten
 from ruleengine.cli.terminal import Terminal, counted
 from ruleengine.store.records import GIVEN, Amount
 from ruleengine.verbs.backtest import Backtest, Course
@@ -35,6 +36,7 @@ def plan(report: PlanReport, terminal: Terminal) -> Iterator[Block]:
     for check in report.checks:
         if check.outcome == "warned":
             yield f"! check {check.check}: {said_of_check(check)}"
+    yield from forgotten(report.forgotten)
     compared = report.compared
     if report.against:
         yield from _against(report.against, report.compared, terminal)

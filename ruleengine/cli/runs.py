@@ -38,6 +38,7 @@ def run(report: RunReport, ruleset: Path, terminal: Terminal) -> Iterator[str]:
         yield movement(report.movement, terminal)
     for source in report.left_out:
         yield from _left_out(source)
+    yield from forgotten(report.forgotten)
     for name, customers in report.unknown_classes.items():
         if customers:
             yield f"class {plain(name)}: no value for {counted(customers, 'customer')}, a line is unknown for them"
@@ -49,6 +50,11 @@ def run(report: RunReport, ruleset: Path, terminal: Terminal) -> Iterator[str]:
         what = f'draft {draft.kind} "{plain(draft.name)}"' + (f' "{plain(draft.value)}"' if draft.value else "")
         yield f"{what}: {counted(draft.customers, 'customer')}"
     yield terminal.faint(terminal.dot.join(f"{phase.name} {phase.seconds:.1f} s" for phase in report.phases))
+
+
+def forgotten(customers: int) -> Iterator[str]:
+    if customers:
+        yield f"left out: {counted(customers, 'customer')} of the data, forgotten"
 
 
 def _outcome(report: RunReport) -> str:

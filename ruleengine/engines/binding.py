@@ -7,8 +7,9 @@ from ruleengine.checking.ruleset import Column, Entity, Events, Ruleset
 from ruleengine.checking.scope import near
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError, Problems
-from ruleengine.engines.columns import Conversion, Role, Zones, quote
+from ruleengine.engines.columns import Conversion, Role, Zones, literal, quote
 from ruleengine.engines.engine import Rows
+from ruleengine.engines.forgotten import Forgotten
 from ruleengine.schema import Binding, Profile
 from ruleengine.sql.scans import Clock, source_relation
 
@@ -22,9 +23,12 @@ Converted = Sequence[tuple[Column, Role, str, Conversion]]
 class Binder(ABC):
     """Makes the relations of a ruleset on a connection, from what a profile binds its sources to."""
 
-    def __init__(self, ruleset: Ruleset, profile: Profile) -> None:
+    def __init__(self, ruleset: Ruleset, profile: Profile, forgotten: Forgotten) -> None:
         self.ruleset = ruleset
         self.profile = profile
+        self.forgotten = forgotten
+        self.left_out = 0
+        """Customers of the data who were forgotten."""
         self.clocks: dict[str, Clock] = {}
         """By events source, how its times lie."""
         self.every_key: set[str] = set()
@@ -46,6 +50,14 @@ class Binder(ABC):
     @abstractmethod
     def is_unique(self, values: str) -> bool:
         """Whether no two rows of a relation have the same `value`, none of which is missing."""
+
+    @abstractmethod
+    def rename(self, relation: str, to: str) -> None:
+        """Have a relation of the entity or of events go by another name; both as SQL writes them."""
+
+    @abstractmethod
+    def digest(self, text: str) -> str:
+        """SQL for the SHA-256 of a text in UTF-8, as hex."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -73,6 +85,8 @@ class Binder(ABC):
             else:
                 self.bind_source(name, binding, columns, Zones(zone or home, home), found)
         if not found.has_errors:
+            if self.forgotten.hashes:
+                self._leave_out()
             self._check_keys(found)
         if found.has_errors:
             raise ProblemError(*found)
@@ -95,6 +109,32 @@ class Binder(ABC):
         for events in self.ruleset.events.values():
             if events.key is not None:
                 yield events.name, events.source, events.key, False
+
+    def _leave_out(self) -> None:
+        """Have no relation show customers who were forgotten, so that nothing counts them or their events."""
+        entity = self.ruleset.entity
+        keys = {} if entity.distinct else {entity.name: entity.key.name}
+        keys |= {events.name: events.customer.name for events in self.ruleset.events.values()}
+        everybody = " UNION ".join(
+            f"SELECT {self.quote(key)} AS customer FROM {self.relation(name)} WHERE {self.quote(key)} IS NOT NULL"
+            for name, key in keys.items()
+        )
+        hashed = self.digest(f"{literal(self.forgotten.secret)} || CAST(customer AS VARCHAR)")
+        hashes = ", ".join(map(literal, sorted(self.forgotten.hashes)))
+        self.rows(
+            f"CREATE TEMPORARY TABLE forgotten AS "
+            f"SELECT customer FROM ({everybody}) AS everybody WHERE {hashed} IN ({hashes})"
+        )
+        ((self.left_out,),) = self.rows("SELECT count(*) FROM forgotten")
+        if not self.left_out:
+            return
+        for name, key in keys.items():
+            whole = self.quote(f"whole {name}")
+            self.rename(self.relation(name), whole)
+            self.rows(
+                f"CREATE TEMPORARY VIEW {self.quote(source_relation(name))} AS SELECT * FROM {whole} AS rows "
+                f"WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE forgotten.customer = rows.{self.quote(key)})"
+            )
 
     def match_columns(
         self, binding: Binding, types: Mapping[str, object], columns: Declared, found: Problems

@@ -1,7 +1,5 @@
 """The embedded engine: DuckDB in memory, over CSV and Parquet files, locked down before a rule runs."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,10 +14,12 @@ from ruleengine.engines.columns import literal, quote
 from ruleengine.engines.connecting import connected
 from ruleengine.engines.engine import Engine, Rows, TooLarge
 from ruleengine.engines.files import FileBinder, reason_of
+from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.engines.interruption import interruptible
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.plan import Plan
 from ruleengine.schema import Profile
+from ruleengine.scratch import Scratch
 from ruleengine.sql.dialect import Dialect
 from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.known import MOST_TEXTS, Known, wanted_texts
@@ -32,20 +32,24 @@ LONGEST_TEXTS = 4_000
 
 
 class DuckDB(Engine):
-    """See `Engine`. `writable` are the folders into which results may be written."""
+    """See `Engine`. `writable` are the folders into which results may be written; who was `forgotten` is left out."""
 
     dialect: ClassVar[Dialect] = DUCKDB
 
-    def __init__(self, ruleset: Ruleset, profile: Profile, writable: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, ruleset: Ruleset, profile: Profile, writable: Sequence[Path] = (), forgotten: Forgotten = NOBODY
+    ) -> None:
         super().__init__(ruleset, profile)
-        self._spill = Path(tempfile.mkdtemp(prefix="ruleengine-"))
+        self._scratch = Scratch()
+        self._spill = self._scratch.path
         try:
             self.connection = connected()
             self._configure(writable)
             with interruptible(self.connection):
-                binder = FileBinder(self.connection, ruleset, profile, self._spill)
+                binder = FileBinder(self.connection, ruleset, profile, self._spill, forgotten)
                 self.problems.extend(binder.bind())
                 self.clocks, self._every_key = binder.clocks, binder.every_key
+                self.left_out = binder.left_out
         except duckdb.Error as error:
             self.close()
             raise ProblemError(self._failed(error)) from error
@@ -56,7 +60,7 @@ class DuckDB(Engine):
     def close(self) -> None:
         if hasattr(self, "connection"):
             self.connection.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
+        self._scratch.close()
 
     def query(self, sql: str) -> tuple[list[str], Rows]:
         try:

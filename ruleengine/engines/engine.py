@@ -130,6 +130,8 @@ class Engine(ABC):
         self.clocks: Mapping[str, Clock] = {}
         """By events source, how its times lie."""
         self.problems = Problems()
+        self.left_out = 0
+        """Customers of the data who were forgotten, and of whom nothing is seen."""
 
     def __enter__(self) -> Self:
         return self

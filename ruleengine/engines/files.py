@@ -14,9 +14,9 @@ from ruleengine.engines.binding import Binder, Converted, Declared, Matched, typ
 from ruleengine.engines.columns import Zones, convert_text, convert_typed, has_offsets, literal, quote
 from ruleengine.engines.csv_files import UnreadableError
 from ruleengine.engines.engine import Rows
+from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.engines.uniqueness import is_unique
 from ruleengine.schema import Binding, Profile
-from ruleengine.sql.scans import source_relation
 
 ROW = "row number"
 """The column of a raw table that no data file can name."""
@@ -25,12 +25,21 @@ ROW = "row number"
 class FileBinder(Binder):
     """Binds sources to CSV and Parquet files."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, ruleset: Ruleset, profile: Profile, spill: Path) -> None:
-        super().__init__(ruleset, profile)
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        ruleset: Ruleset,
+        profile: Profile,
+        spill: Path,
+        forgotten: Forgotten = NOBODY,
+    ) -> None:
+        super().__init__(ruleset, profile, forgotten)
         self.connection = connection
         self.spill = spill
         self._numbered: dict[str, str] = {}
         """By relation, SQL that reads the data as it is, with the number of each row."""
+        self._kinds: dict[str, str] = {}
+        """By relation as SQL writes it, whether it is a table or a view."""
 
     def bind_source(self, name: str, binding: Binding, columns: Declared, zones: Zones, found: Problems) -> None:
         try:
@@ -78,6 +87,12 @@ class FileBinder(Binder):
 
     def is_unique(self, values: str) -> bool:
         return is_unique(self.connection, values)
+
+    def rename(self, relation: str, to: str) -> None:
+        self.connection.execute(f"ALTER {self._kinds[relation]} {relation} RENAME TO {to}")
+
+    def digest(self, text: str) -> str:
+        return f"sha256({text})"
 
     def finish(self) -> None:
         for name in self._numbered:
@@ -187,7 +202,8 @@ class FileBinder(Binder):
             self._create(name, raw, converted, "TABLE")
 
     def _create(self, name: str, relation: str, converted: Converted, kind: str) -> None:
-        made = quote(source_relation(name))
+        made = self.relation(name)
+        self._kinds[made] = kind
         self.connection.execute(f"CREATE TEMPORARY {kind} {made} AS {self.selected(name, converted)} FROM {relation}")
 
 

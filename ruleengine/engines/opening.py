@@ -5,21 +5,23 @@ from pathlib import Path
 
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.engines.engine import Engine
+from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.schema import Profile
 
 
-def opened(ruleset: Ruleset, profile: Profile, writable: Sequence[Path] = ()) -> Engine:
+def opened(ruleset: Ruleset, profile: Profile, writable: Sequence[Path] = (), forgotten: Forgotten = NOBODY) -> Engine:
     """The engine of a profile, its sources bound and checked.
 
-    `writable` are the folders into which results may be written. Raises ProblemError with every problem of the data.
+    `writable` are the folders into which results may be written; who was `forgotten` is left out. Raises ProblemError
+    with every problem of the data.
     """
     if profile.engine == "postgres":
         from ruleengine.engines.postgres import Postgres
 
-        return Postgres(ruleset, profile, writable)
+        return Postgres(ruleset, profile, writable, forgotten)
     from ruleengine.engines.duckdb import DuckDB
 
-    return DuckDB(ruleset, profile, writable)
+    return DuckDB(ruleset, profile, writable, forgotten)
 
 
 def release(profile: Profile) -> str:

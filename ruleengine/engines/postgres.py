@@ -4,8 +4,6 @@ All of a run is one transaction: it sees one state of the data, makes nothing bu
 nothing behind. It takes the right to read the sources, and TEMPORARY on the database.
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -21,9 +19,11 @@ from ruleengine.engines.columns import quote
 from ruleengine.engines.connecting import connected
 from ruleengine.engines.duckdb import close_off
 from ruleengine.engines.engine import Engine, Rows, TooLarge
+from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.engines.tables import TableBinder
 from ruleengine.planning.layout import Layout
 from ruleengine.schema import Profile
+from ruleengine.scratch import Scratch
 from ruleengine.sql.dialect import Dialect
 from ruleengine.sql.expressions import exact_type
 from ruleengine.sql.postgres import POSTGRES, short
@@ -33,21 +33,24 @@ _TRANSACTION = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE"
 
 
 class Postgres(Engine):
-    """See `Engine`. `writable` are the folders into which results may be written."""
+    """See `Engine`. `writable` are the folders into which results may be written; who was `forgotten` is left out."""
 
     dialect: ClassVar[Dialect] = POSTGRES
 
-    def __init__(self, ruleset: Ruleset, profile: Profile, writable: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, ruleset: Ruleset, profile: Profile, writable: Sequence[Path] = (), forgotten: Forgotten = NOBODY
+    ) -> None:
         super().__init__(ruleset, profile)
         self._writable = writable
         self._results: duckdb.DuckDBPyConnection | None = None
-        self._spill = Path(tempfile.mkdtemp(prefix="ruleengine-"))
+        self._scratch = Scratch()
+        self._spill = self._scratch.path
         try:
             self.connection = server.connected(profile)
             self._begin()
-            binder = TableBinder(self.connection, ruleset, profile)
+            binder = TableBinder(self.connection, ruleset, profile, forgotten)
             self.problems.extend(binder.bind())
-            self.clocks = binder.clocks
+            self.clocks, self.left_out = binder.clocks, binder.left_out
             self.keep()
         except psycopg.Error as error:
             self.close()
@@ -130,7 +133,7 @@ class Postgres(Engine):
             self._results.close()
         if hasattr(self, "connection"):
             self.connection.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
+        self._scratch.close()
 
 
 def _column_type(type: Type) -> str:

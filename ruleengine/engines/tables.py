@@ -10,6 +10,7 @@ from ruleengine.engines import server
 from ruleengine.engines.binding import Binder, Declared, type_problem
 from ruleengine.engines.columns import Zones, quote
 from ruleengine.engines.engine import Rows
+from ruleengine.engines.forgotten import Forgotten
 from ruleengine.engines.table_columns import convert, fitting, plain_type
 from ruleengine.schema import Binding, Profile
 from ruleengine.sql.postgres import POSTGRES, short
@@ -22,8 +23,8 @@ class TableBinder(Binder):
     as declared. They keep hold of what they read, so that it does not matter what else is called so.
     """
 
-    def __init__(self, connection: server.Connection, ruleset: Ruleset, profile: Profile) -> None:
-        super().__init__(ruleset, profile)
+    def __init__(self, connection: server.Connection, ruleset: Ruleset, profile: Profile, forgotten: Forgotten) -> None:
+        super().__init__(ruleset, profile, forgotten)
         self.connection = connection
 
     def bind_source(self, name: str, binding: Binding, columns: Declared, zones: Zones, found: Problems) -> None:
@@ -69,6 +70,12 @@ class TableBinder(Binder):
 
     def is_unique(self, values: str) -> bool:
         return not self.rows(f"SELECT 1 FROM {values} GROUP BY value HAVING count(*) > 1 LIMIT 1")
+
+    def rename(self, relation: str, to: str) -> None:
+        self.rows(f"ALTER VIEW {relation} RENAME TO {to}")
+
+    def digest(self, text: str) -> str:
+        return f"encode(sha256(convert_to({text}, 'UTF8')), 'hex')"
 
     def finish(self) -> None:
         # From here on nothing of the database's own can be meant by a name of ours.

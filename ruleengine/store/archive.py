@@ -112,14 +112,14 @@ def history(duck: duckdb.DuckDBPyConnection, paths: Sequence[Path], key: Key) ->
     return [(step - 1, change(row)) for step, *row in rows]
 
 
-def changes(duck: duckdb.DuckDBPyConnection, path: Path, start: int, limit: int) -> list[Change]:
-    """The changes of a file from a row on."""
+def changes(duck: duckdb.DuckDBPyConnection, path: Path, start: int, limit: int) -> list[Change | None]:
+    """The changes of a file from a row on; None where the customer was forgotten."""
     rows = duck.execute(
         f"SELECT {', '.join(COLUMNS)} FROM read_parquet({literal(str(path))}, file_row_number = true) "
         f"WHERE file_row_number >= $start AND file_row_number < $stop ORDER BY file_row_number",
         {"start": start, "stop": start + limit},
     )
-    return [change(row) for row in rows.fetchall()]
+    return [None if row[0] is None else change(row) for row in rows.fetchall()]
 
 
 def change(row: Sequence[Any]) -> Change:

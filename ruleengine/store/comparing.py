@@ -1,13 +1,13 @@
 """What differs between two states: who, what, and how many."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import duckdb
 
 from ruleengine.store.names import Name, Names, levels_sql, table_sql
-from ruleengine.store.records import Counts, Move, Movement, Shift
+from ruleengine.store.records import Counts, Move, Movement, Shift, Version
 from ruleengine.store.relations import Shape, differences, moves
 
 TABLES = (
@@ -133,6 +133,32 @@ def compare(duck: duckdb.DuckDBPyConnection, new: str, old: str, names: Names) -
     assert totals is not None
     arrived, vanished, customers = totals
     return Comparison(names, arrived, vanished, customers, tallied(duck, names))
+
+
+def recounted(connection: Any, version: Version, known: str, held: str, names: Names) -> Version:
+    """The version with the counts of its state as it is now, on a connection of either sort: the customers `known`,
+    and what is `held`. Its own are those of its day, customers among them who were forgotten since."""
+    (customers,) = connection.execute(f"SELECT count(*) FROM {known} k").fetchone()
+    rows = connection.execute(f"SELECT id, value, count(*) FROM {held} h GROUP BY id, value").fetchall()
+    found: dict[tuple[int, int], int] = {(id_, value): size for id_, value, size in rows}
+
+    def size(kind: str, name: str, value: str | None) -> int:
+        it = names.find(kind, name)
+        if it is None or (value is not None and value not in it.values):
+            return 0
+        return found.get((it.id, 1 if value is None else 1 + it.values.index(value)), 0)
+
+    def sizes(kind: str, ladders: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+        return {name: {value: size(kind, name, value) for value in values} for name, values in ladders.items()}
+
+    was = version.counts
+    counts = Counts(
+        customers=customers,
+        tags={name: size("tag", name, None) for name in was.tags},
+        tiers=sizes("tier", was.tiers),
+        classes=sizes("class", was.classes),
+    )
+    return replace(version, counts=counts)
 
 
 def tallied(connection: Any, names: Names) -> tuple[Tally, ...]:

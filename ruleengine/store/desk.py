@@ -48,7 +48,7 @@ class Desk:
         actor: str,
         clock: Callable[[], float],
     ) -> None:
-        self.folder = folder
+        self.folder = folder.at(ledger.moved(connection))
         self.reader = reader
         self.ledger = connection
         self.identity = identity

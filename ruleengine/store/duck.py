@@ -1,10 +1,10 @@
 """DuckDB, and text inside its SQL where a parameter cannot stand."""
 
-import tempfile
 from datetime import date
 
 import duckdb
 
+from ruleengine import scratch
 from ruleengine.engines.connecting import connected
 
 
@@ -13,8 +13,8 @@ def identifier(name: str) -> str:
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """A DuckDB that only computes. What does not fit into memory goes to the system's temporary folder."""
-    return connected(temp_directory=tempfile.gettempdir())
+    """A DuckDB that only computes. What does not fit into memory goes to a folder of the process."""
+    return connected(temp_directory=str(scratch.of_process()))
 
 
 def literal(text: str) -> str:

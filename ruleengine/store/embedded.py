@@ -11,12 +11,14 @@ import duckdb
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem
+from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
 from ruleengine.store import (
     archive,
     documents,
+    forgetting,
     integrity,
     ledger,
     lock,
@@ -25,6 +27,7 @@ from ruleengine.store import (
     previewing,
     proving,
     recalling,
+    remnants,
     sqlite,
     state,
     unpacking,
@@ -32,7 +35,7 @@ from ruleengine.store import (
 )
 from ruleengine.store.auditing import Audit
 from ruleengine.store.book import Book, FileBook
-from ruleengine.store.comparing import clear, name_tables
+from ruleengine.store.comparing import clear, name_tables, recounted
 from ruleengine.store.content import Content
 from ruleengine.store.desk import Desk
 from ruleengine.store.duck import connect
@@ -68,7 +71,7 @@ from ruleengine.store.refusals import (
     not_empty,
     unusable,
 )
-from ruleengine.store.relations import Shape, read, widened
+from ruleengine.store.relations import Shape, holdings, read, widened
 from ruleengine.store.sqlite import Connection, Row
 from ruleengine.store.store import Tables
 from ruleengine.store.writer import EmbeddedWriter, told
@@ -240,21 +243,21 @@ class EmbeddedStore:
     # -- from the files ----------------------------------------------------------------------------------
 
     def _old_document(self, key: Key, version: int) -> bytes | None:
-        def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> bytes | None:
+        def find(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> bytes | None:
             names = ledger.names(connection)
             key_type = self._ledger.key_sql(connection)
-            return archive.document(duck, connection, self._folder, version, names, key, key_type)
+            return archive.document(duck, connection, folder, version, names, key, key_type)
 
         return self._from_files(find)
 
     def history(self, key: Key) -> tuple[HistoryEntry, ...]:
-        def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> tuple[HistoryEntry, ...]:
+        def find(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> tuple[HistoryEntry, ...]:
             known = self._key(connection, key)
             if known is None:
                 return ()
             all_versions = self._ledger.versions(connection)
             in_line = set(ledger.line(connection))
-            paths = [intact(connection, self._folder, self._folder.changes(each.run)) for each in all_versions]
+            paths = [intact(connection, folder, folder.changes(each.run)) for each in all_versions]
             return tuple(
                 HistoryEntry(
                     version=all_versions[index].number,
@@ -270,15 +273,15 @@ class EmbeddedStore:
 
         return self._from_files(find, empty=())
 
-    def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change, ...]:
-        def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> tuple[Change, ...]:
-            path = self._folder.changes(self._ledger.version(connection, version).run)
-            return tuple(archive.changes(duck, intact(connection, self._folder, path), start, limit))
+    def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change | None, ...]:
+        def find(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> tuple[Change | None, ...]:
+            path = folder.changes(self._ledger.version(connection, version).run)
+            return tuple(archive.changes(duck, intact(connection, folder, path), start, limit))
 
         return self._from_files(find)
 
     def values(self, key: Key, version: int | None = None) -> StoredValues | None:
-        def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> StoredValues | None:
+        def find(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> StoredValues | None:
             number = ledger.current_number(connection) if version is None else version
             run = self._ledger.version(connection, number).run
             row = connection.execute(
@@ -288,7 +291,7 @@ class EmbeddedStore:
             known = self._key(connection, key)
             if known is None or not row["has_values"]:
                 return None
-            path = intact(connection, self._folder, self._folder.values(run))
+            path = intact(connection, folder, folder.values(run))
             return archive.values(duck, path, row["value_columns"], known)
 
         return self._from_files(find)
@@ -309,42 +312,42 @@ class EmbeddedStore:
             )
 
     def export(self, path: Path, *, version: int | None = None, run: str | None = None) -> int:
-        def write(duck: duckdb.DuckDBPyConnection, connection: Connection) -> int:
+        def write(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> int:
             names = ledger.names(connection)
             name_tables(duck, names)
             if run is not None:
                 row = ledger.run_row(connection, run)
                 found = versions.run(dict(row))
                 if found.version is None:
-                    relation = self._held_state(connection, row, names)
+                    relation = self._held_state(connection, row, names, folder)
                     return archive.export(duck, relation, names, None, path)
                 number = found.version
             else:
                 number = ledger.current_number(connection) if version is None else version
             self._ledger.version(connection, number)
             relation = state.of_version(
-                duck, connection, self._folder, number, names, key_type=self._ledger.key_sql(connection)
+                duck, connection, folder, number, names, key_type=self._ledger.key_sql(connection)
             )
             return archive.export(duck, relation, names, number, path)
 
         return self._from_files(write)
 
-    def _held_state(self, connection: Connection, row: Row, names: Names) -> str:
+    def _held_state(self, connection: Connection, row: Row, names: Names, folder: Folder) -> str:
         if row["state"] != RunState.HELD:
             raise RefusedError(codes.run_not_held(None, run=row["id"], state=row["state"]))
         staged = versions.staged(row["staged"])
-        path = intact(connection, self._folder, self._folder.state(row["id"]))
+        path = intact(connection, folder, folder.state(row["id"]))
         return widened(read(path), Shape(staged.words, staged.ladders), Shape.of(names))
 
     def diff(self, a: int, b: int) -> Diff:
-        def find(duck: duckdb.DuckDBPyConnection, connection: Connection) -> Diff:
+        def find(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> Diff:
             names = ledger.names(connection)
             name_tables(duck, names)
             key_type = self._ledger.key_sql(connection)
             for number in (a, b):
                 self._ledger.version(connection, number)
             old, new = (
-                state.of_version(duck, connection, self._folder, number, names, key_type=key_type, table=table)
+                state.of_version(duck, connection, folder, number, names, key_type=key_type, table=table)
                 for table, number in (("store_old", a), ("store_new", b))
             )
             comparison, rows = archive.diff(duck, old, new, names)
@@ -354,7 +357,7 @@ class EmbeddedStore:
 
     def _from_files(
         self,
-        work: Callable[[duckdb.DuckDBPyConnection, Connection], T],
+        work: Callable[[duckdb.DuckDBPyConnection, Connection, Folder], T],
         *,
         empty: T | None = None,
         duck: duckdb.DuckDBPyConnection | None = None,
@@ -369,7 +372,7 @@ class EmbeddedStore:
                         return empty
                     raise no_version()
                 try:
-                    return work(duck or connect(), connection)
+                    return work(duck or connect(), connection, self._folder.at(ledger.moved(connection)))
                 except (duckdb.IOException, OSError, DamagedError) as error:
                     last = error
         raise last if isinstance(last, DamagedError) else unusable(last)
@@ -379,7 +382,17 @@ class EmbeddedStore:
         with self._ledger.reading() as connection:
             if connection is None or identity is None:
                 raise no_version()
-            return proving.prove(connect(), connection, self._folder, identity)
+            return proving.prove(connect(), connection, self._folder.at(ledger.moved(connection)), identity)
+
+    # -- who was forgotten -------------------------------------------------------------------------------
+
+    def forgotten(self) -> Forgotten:
+        with self._ledger.reading() as connection:
+            return forgetting.forgotten(connection) if connection else NOBODY
+
+    def erasing(self) -> bool:
+        with self._ledger.reading() as connection:
+            return connection is not None and ledger.noted(connection, remnants.ERASING) is not None
 
     # -- keys --------------------------------------------------------------------------------------------
 
@@ -403,7 +416,7 @@ class EmbeddedStore:
     def preview(self, connection: Tables, layout: Layout, as_of: date, asked: previewing.Asked) -> Preview:
         assert isinstance(connection, duckdb.DuckDBPyConnection)
 
-        def find(duck: duckdb.DuckDBPyConnection, reader: Connection) -> Preview:
+        def find(duck: duckdb.DuckDBPyConnection, reader: Connection, folder: Folder) -> Preview:
             clear(duck)
             names = ledger.names(reader).extended(layout)
             name_tables(duck, names)
@@ -413,7 +426,9 @@ class EmbeddedStore:
                 number = ledger.in_force(reader, as_of.isoformat())
             base = None if number is None else self._ledger.version(reader, number)
             key_type = previewing.key_type(layout)
-            old = state.of_version(duck, reader, self._folder, number, names, key_type=key_type)
+            old = state.of_version(duck, reader, folder, number, names, key_type=key_type)
+            if base and ledger.forgot_since(reader, base.number):
+                base = recounted(duck, base, old, holdings(old, names), names)
             return previewing.compared(duck, layout, names, old, base, base.counts if base else None, asked)
 
         if self.identity() is None:
@@ -423,12 +438,12 @@ class EmbeddedStore:
     def recall(self, connection: Tables, memory: Memory, as_of: date, customer: Key | None = None) -> Version | None:
         assert isinstance(connection, duckdb.DuckDBPyConnection)
 
-        def find(duck: duckdb.DuckDBPyConnection, reader: Connection) -> Version | None:
+        def find(duck: duckdb.DuckDBPyConnection, reader: Connection, folder: Folder) -> Version | None:
             number = ledger.before(reader, as_of.isoformat())
             numbers = ledger.line_of(reader, number)
             line = [self._ledger.version(reader, each) for each in (numbers if memory.past else numbers[:1])]
             key_type = self._ledger.key_sql(reader)
-            recalling.recall(duck, reader, self._folder, memory, line[::-1], as_of, key_type, customer)
+            recalling.recall(duck, reader, folder, memory, line[::-1], as_of, key_type, customer)
             return line[0] if line else None
 
         if self.identity() is None:
@@ -476,7 +491,7 @@ class EmbeddedStore:
             assert connection is not None
             if damaged := tuple(integrity.problems(connection, self._folder)):
                 raise DamagedError(*damaged)
-            yield packing.pack(connect(), connection, self._folder, identity, keys)
+            yield packing.pack(connect(), connection, self._folder.at(ledger.moved(connection)), identity, keys)
 
     def unpack(self, content: Content, actor: str) -> None:
         with self._locked(actor):

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,10 +23,15 @@ class Folder:
                         something is set by hand that was not, or the other way round
     salts/              salts of many runs, merged
     moving.db           a ledger to be, while another store is moved here
+
+    A file never changes. Where a customer is forgotten, the files of a run are written anew into another folder, and
+    the ledger says that they lie there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, moved: Mapping[str, str] | None = None) -> None:
+        """`moved`: the folders of runs that are not called like their run."""
         self.root = root
+        self._moved = moved or {}
         self.ledger = root / LEDGER
         self.moving = root / "moving.db"
         self.keys = root / "keys.db"
@@ -45,6 +50,15 @@ class Folder:
         """A path as it is told: from the store on."""
         return path.relative_to(self.root).as_posix()
 
+    @staticmethod
+    def run_of(path: Path) -> str:
+        """The run whose file it is, whatever folder it lies in."""
+        return path.parent.name.partition(".")[0]
+
+    def at(self, moved: Mapping[str, str]) -> "Folder":
+        """The same, in a state of the ledger that says where files lie."""
+        return Folder(self.root, moved) if moved or self._moved else self
+
     def create(self) -> None:
         for folder in (self.root, self.runs, self.salts):
             if not folder.is_dir():
@@ -53,28 +67,28 @@ class Folder:
                 sync_folder(folder.parent)
 
     def run(self, run_id: str) -> Path:
-        return self.runs / run_id
+        return self.runs / self._moved.get(run_id, run_id)
 
     def changes(self, run_id: str) -> Path:
-        return self.runs / run_id / "changes.parquet"
+        return self.run(run_id) / "changes.parquet"
 
     def arrivals(self, run_id: str) -> Path:
-        return self.runs / run_id / "arrivals.parquet"
+        return self.run(run_id) / "arrivals.parquet"
 
     def state(self, run_id: str) -> Path:
-        return self.runs / run_id / "state.parquet"
+        return self.run(run_id) / "state.parquet"
 
     def values(self, run_id: str) -> Path:
-        return self.runs / run_id / "values.parquet"
+        return self.run(run_id) / "values.parquet"
 
     def memory(self, run_id: str) -> Path:
-        return self.runs / run_id / "memory.parquet"
+        return self.run(run_id) / "memory.parquet"
 
     def overlay(self, run_id: str) -> Path:
-        return self.runs / run_id / "overlay.parquet"
+        return self.run(run_id) / "overlay.parquet"
 
     def run_salts(self, run_id: str) -> Path:
-        return self.runs / run_id / "salts.parquet"
+        return self.run(run_id) / "salts.parquet"
 
     def remove_run(self, run_id: str) -> None:
         shutil.rmtree(self.run(run_id), ignore_errors=True)

@@ -127,5 +127,5 @@ def _check(ledger: Connection, folder: Folder, name: str, wanted: str | None) ->
 
 def _version(ledger: Connection, name: str) -> int | None:
     """The version that a file belongs to; None of salts of many, and of a held run."""
-    row = ledger.execute("SELECT version FROM runs WHERE id = ?", (Path(name).parent.name,)).fetchone()
+    row = ledger.execute("SELECT version FROM runs WHERE id = ?", (Folder.run_of(Path(name)),)).fetchone()
     return row[0] if row else None

@@ -14,6 +14,12 @@ number that is; so on until one node is left. Even a single leaf has a parent.
 
 **Root**: `"root"`, the number of leaves, the last node. Without leaves the last field has no value.
 
+**Forgotten**: a customer whom a version of kind `forget` forgets leaves rows of whose fields nothing is kept but the
+leaf. The report in that version's header lists them: `{"forgotten": {"customers": […], "leaves": [[version, first,
+count], …]}}`, rows of a version's changes being counted from 0. A row without a customer that no such list has was
+blanked by somebody else. The salt is gone, so that a leaf tells nothing of what it was made of. Each of `customers` is
+a keyed hash: see `engines.forgotten`.
+
 **Version**: `"version"`, the hash of the version with the next lower number (no value for the first), the root, the
 header: JSON text as it is kept in the ledger.
 """

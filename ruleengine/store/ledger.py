@@ -116,6 +116,11 @@ CREATE TABLE manual (
 CREATE INDEX manual_names ON manual (kind, name);
 """
 
+_SINCE_FORMAT_3 = """
+-- Where the files of a run lie that were written anew, without customers who were forgotten.
+CREATE TABLE folders (run TEXT PRIMARY KEY, folder TEXT NOT NULL) WITHOUT ROWID;
+"""
+
 
 class Ledger:
     """Connections to one ledger.db: one for reading per thread, and one for writing while there is a writer."""
@@ -216,6 +221,7 @@ class Ledger:
             if found < 2:
                 _make(connection, _SINCE_FORMAT_2)
             _make(connection, integrity.TABLE)
+            _make(connection, _SINCE_FORMAT_3)
             integrity.record_all(connection, self._folder)
             connection.execute("UPDATE meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
         self.see(connection)
@@ -324,6 +330,7 @@ def _create(connection: Connection, identity: Identity) -> None:
         _make(connection, _TABLES)
         _make(connection, _SINCE_FORMAT_2)
         _make(connection, integrity.TABLE)
+        _make(connection, _SINCE_FORMAT_3)
         connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
 
 
@@ -351,6 +358,25 @@ def _reaches(connection: Connection, seen: HowFar) -> bool:
     found = connection.execute("SELECT hash FROM versions WHERE number = ?", (seen["version"],)).fetchone()
     runs = connection.execute("SELECT max(sequence) FROM runs").fetchone()[0]
     return (found and found[0]) == seen["hash"] and (runs or 0) >= (seen["run"] or 0)
+
+
+def moved(connection: Connection) -> dict[str, str]:
+    """The folders of runs that are not called like their run."""
+    if not connection.table_exists(None, "folders"):
+        return {}
+    return dict(connection.execute("SELECT run, folder FROM folders").fetchall())
+
+
+def forgot_since(connection: Connection, number: int) -> bool:
+    """Whether a later version forgot somebody, so that a version's counts are not those of its state any more."""
+    row = connection.execute("SELECT 1 FROM runs WHERE kind = 'forget' AND version > ? LIMIT 1", (number,)).fetchone()
+    return row is not None
+
+
+def noted(connection: Connection, name: str) -> str | None:
+    """What the ledger notes under a name."""
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
 
 
 def latest_number(connection: Connection) -> int | None:

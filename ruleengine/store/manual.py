@@ -127,7 +127,7 @@ def taken_away(
 
 def _latest(ledger: Connection, per: str, where: str, values: Sequence[object]) -> Iterator[Entry]:
     # A store of format 1 has no log before a writer opened it.
-    if ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'manual'").fetchone() is None:
+    if not ledger.table_exists(None, "manual"):
         return
     # SQLite answers bare columns from the row with the maximum.
     rows = ledger.execute(

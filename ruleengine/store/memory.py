@@ -14,7 +14,7 @@ from ruleengine.store import versions
 from ruleengine.store.duck import identifier, literal
 from ruleengine.store.files import Folder
 from ruleengine.store.integrity import intact
-from ruleengine.store.records import VersionKind
+from ruleengine.store.records import EDITS
 from ruleengine.store.relations import ROW_GROUP, read
 from ruleengine.store.sqlite import Connection
 
@@ -75,7 +75,7 @@ def of_version(ledger: Connection, folder: Folder, number: int) -> str | None:
             (number,),
         ).fetchone()
         path = intact(ledger, folder, folder.memory(row["id"])) if versions.staged(row["staged"]).memory else None
-        if row["kind"] != VersionKind.MANUAL:
+        if row["kind"] not in EDITS:
             break
         if path:
             edits.append(path)

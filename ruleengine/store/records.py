@@ -26,6 +26,11 @@ class VersionKind(StrEnum):
     MANUAL = "manual"
     ROLLBACK = "rollback"
     FORGET = "forget"
+    """The answers of its base, without customers of whom nothing is kept any more."""
+
+
+EDITS = (VersionKind.MANUAL, VersionKind.FORGET)
+"""Kinds that compute nothing: they take over what rules read from their base."""
 
 
 class RunState(StrEnum):

@@ -6,11 +6,11 @@ import duckdb
 
 from ruleengine.planning.layout import Layout
 from ruleengine.store import archive, changes, dating, ledger, staging
-from ruleengine.store.comparing import TOUCHED, clear, compare, name_tables
+from ruleengine.store.comparing import TOUCHED, clear, compare, name_tables, recounted
 from ruleengine.store.desk import Desk
 from ruleengine.store.ledger import transaction, update_run
 from ruleengine.store.records import Delta, Run
-from ruleengine.store.relations import Shape, read
+from ruleengine.store.relations import Shape, holdings, read
 
 
 def stage(desk: Desk, run: Run, duck: duckdb.DuckDBPyConnection, layout: Layout) -> Delta:
@@ -28,6 +28,8 @@ def stage(desk: Desk, run: Run, duck: duckdb.DuckDBPyConnection, layout: Layout)
 
     staging.write_values(duck, desk.folder.values(run.id))
     old = desk.state(duck, base, names)
+    if base and ledger.forgot_since(desk.ledger, base.number):
+        base = recounted(duck, base, old, holdings(old, names), names)
     new = f"(SELECT customer, {names.projection(layout)} FROM result_assignments)"
     comparison = compare(duck, new, old, names)
     customers = "store_changed"

@@ -60,6 +60,8 @@ def step_of(folder: Folder, run: str, kind: str, staged: str) -> Path | None:
 
     A rollback's changes say how it differs from the version that it replaced. From its base, whose answers it brings
     back, it differs in what is set by hand."""
+    if kind == VersionKind.FORGET:
+        return None  # Whom it forgets is not in the files of its base any more.
     if kind != VersionKind.ROLLBACK:
         return folder.changes(run)
     return folder.overlay(run) if versions.staged(staged).overlay else None

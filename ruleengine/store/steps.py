@@ -48,6 +48,17 @@ POSTGRES_STEPS = (
 )
 """Of a run whose store lies in Postgres; what is set by hand and a rollback reach those from `changes-written` on."""
 
+FORGET_STEPS = (
+    "file-rewritten",
+    "folder-written",
+    "changes-renamed",
+    "before-commit",
+    "committed",
+    "vacuumed",
+    "swept",
+)
+"""Of forgetting a customer."""
+
 
 def reach(step: str) -> None:
     """Say that a step was reached. Does nothing, unless RULEENGINE_CRASH_AT names it: then the process is killed."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import duckdb
 
 from ruleengine.diagnostics.problem import Problem
+from ruleengine.engines.forgotten import Forgotten
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
@@ -116,8 +117,9 @@ class Store(Protocol):
         """Every change of a customer, in every version, oldest first."""
         ...
 
-    def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change, ...]:
-        """What a version changed for readers, from a place on, in an order that stays: by customer and kind."""
+    def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change | None, ...]:
+        """What a version changed for readers, from a place on, in an order that stays: by customer and kind. None
+        stands where a change of a customer was who has been forgotten."""
         ...
 
     def values(self, key: Key, version: int | None = None) -> StoredValues | None:
@@ -155,6 +157,15 @@ class Store(Protocol):
     def audit(self) -> Audit:
         """Recompute the chain of versions from every row that is kept; what is wrong is in the answer. Raises where the
         store as such cannot be read."""
+        ...
+
+    def forgotten(self) -> Forgotten:
+        """Everybody who was forgotten here."""
+        ...
+
+    def erasing(self) -> bool:
+        """Whether remnants of somebody who was forgotten may still lie in the store, for the next writer to take
+        away: nothing tells of them, but a reader who began before may still look at them."""
         ...
 
     def keys(self) -> tuple[ApiKey, ...]:
@@ -238,4 +249,12 @@ class Writer(Protocol):
     def set_manual(self, write: ManualWrite) -> Version:
         """Set a tag or a level by hand, or take it away, as a version of its own: with the current one's as-of, and
         with no fingerprint, so that the next run is never taken for its repetition."""
+        ...
+
+    def forget(self, customers: Sequence[Key], reason: str) -> Version:
+        """Keep nothing of these customers, in no version, and leave them out of every run to come: a version of its
+        own, with the answers of the current one without them. Runs that are held are discarded.
+
+        NotThereError of a customer of whom there is nothing; RefusedError of one who was forgotten before, or where
+        the reason names one."""
         ...

@@ -3,12 +3,13 @@
 import json
 import shutil
 from collections.abc import Collection
+from contextlib import suppress
 
-from ruleengine.store import documents, integrity, salts
+from ruleengine.store import documents, integrity, remnants, salts, sqlite
 from ruleengine.store.duck import connect
 from ruleengine.store.files import PARTIAL, Folder, whole
-from ruleengine.store.ledger import pointer, transaction
-from ruleengine.store.records import Run, RunState, VersionKind
+from ruleengine.store.ledger import moved, pointer, transaction
+from ruleengine.store.records import EDITS, Run, RunState, VersionKind
 from ruleengine.store.sqlite import Connection
 
 KEPT_FILES = 4
@@ -22,6 +23,8 @@ def sweep(ledger: Connection, folder: Folder, now: float, *, alive: Collection[s
     _prune(ledger, folder)
     _remove_orphans(ledger, folder, alive)
     _merge_salts(ledger, folder)
+    with suppress(*sqlite.UNUSABLE):  # A full disk, or somebody who writes: the next one tries again.
+        remnants.tidy(ledger)
 
 
 def sweep_serving(ledger: Connection) -> None:
@@ -91,24 +94,26 @@ def _prune(ledger: Connection, folder: Folder) -> None:
 
 
 def kept(ledger: Connection) -> list[int]:
-    """The latest versions that have files of their own, and the manual ones since, which share them; and those that
-    the current one builds on."""
+    """The latest versions that have files of their own, and those since that share them; and those that the current
+    one builds on."""
     rows = ledger.execute(
         "SELECT v.number, v.base, r.kind FROM versions v JOIN runs r ON r.id = v.run ORDER BY v.number DESC"
     ).fetchall()
-    own = [row["number"] for row in rows if row["kind"] != VersionKind.MANUAL][:KEPT_FILES]
+    own = [row["number"] for row in rows if row["kind"] not in EDITS][:KEPT_FILES]
     latest = [row["number"] for row in rows if row["number"] >= min(own, default=0)]
     by_number = {row["number"]: row for row in rows}
     current = pointer(ledger)
     row = by_number[current["version"]] if current else None
     while row:
         latest.append(row["number"])
-        row = by_number[row["base"]] if row["kind"] == VersionKind.MANUAL else None
+        row = by_number[row["base"]] if row["kind"] in EDITS else None
     return latest
 
 
 def _remove_orphans(ledger: Connection, folder: Folder, alive: Collection[str]) -> None:
-    states = dict(ledger.execute("SELECT id, state FROM runs").fetchall())
+    """Folders that no run lies in: of those that came to nothing, and of what was written anew."""
+    elsewhere = moved(ledger)
+    states = {elsewhere.get(run, run): state for run, state in ledger.execute("SELECT id, state FROM runs")}
     for path in folder.runs.iterdir():
         if path.name in alive:
             continue

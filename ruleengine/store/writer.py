@@ -10,13 +10,26 @@ import duckdb
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.planning.layout import Layout
-from ruleengine.store import canonical, documents, editing, ledger, restoring, running, sqlite, sweeping, versions
+from ruleengine.store import (
+    canonical,
+    documents,
+    editing,
+    forgetting,
+    ledger,
+    naming,
+    restoring,
+    running,
+    sqlite,
+    sweeping,
+    versions,
+)
 from ruleengine.store.desk import Desk
 from ruleengine.store.files import LEDGER
 from ruleengine.store.ledger import transaction, update_run
 from ruleengine.store.publishing import SERIAL_STEP
-from ruleengine.store.records import Delta, Json, ManualWrite, Run, RunHeader, RunState, Version, VersionKind
+from ruleengine.store.records import Delta, Json, Key, ManualWrite, Run, RunHeader, RunState, Version, VersionKind
 from ruleengine.store.refusals import RefusedError, detached, no_version, of_sqlite, unknown_customer, unusable
+from ruleengine.store.steps import reach
 from ruleengine.store.store import Tables
 
 
@@ -99,6 +112,7 @@ class EmbeddedWriter:
 
     def set_manual(self, write: ManualWrite) -> Version:
         need(write.reason)
+        naming.refuse(write.reason, [write.customer])
         with told():
             pointer = ledger.pointer(self._desk.ledger)
             if pointer is None:
@@ -109,6 +123,22 @@ class EmbeddedWriter:
             if before is None:
                 raise unknown_customer(write.customer, current.number)
             return editing.publish(self._desk, write, current, before, SERIAL_STEP + serial)
+
+    def forget(self, customers: Sequence[Key], reason: str) -> Version:
+        need(reason)
+        naming.refuse(reason, customers)
+        with told():
+            pointer = ledger.pointer(self._desk.ledger)
+            if pointer is None:
+                raise no_version()
+            sweeping.sweep_serving(self._desk.ledger)
+            current = self._desk.version(pointer["version"])
+            made = forgetting.publish(self._desk, list(dict.fromkeys(customers)), current, pointer["serial"], reason)
+            with contextlib.suppress(sqlite.Error, duckdb.Error, OSError):
+                # They are forgotten; what cannot be tidied now will be by the next writer.
+                self._desk.sweep()
+            reach("swept")
+            return made
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from ruleengine import scratch
 from ruleengine.diagnostics.problem import Problem, Problems
 from ruleengine.store import open_store
 from ruleengine.store.records import Counts, Diff, Kind, Movement
@@ -83,11 +83,13 @@ def backtest(
     sizes: list[Counts] = []
     diffs: list[Diff] = []
     warnings = Problems()
-    with TemporaryDirectory(prefix="ruleengine-") as folder, closing(open_store(Path(folder, "store"))) as store:
+    with published.opened(path, profile) as (_, real):
+        forgotten = real.forgotten()
+    with scratch.folder() as folder, closing(open_store(folder / "store")) as store:
         last: int | None = None
         for day in sorted(set(days)):
             progress(f"as of {day}")
-            report = run_into(store, opened, data, day, overrides)
+            report = run_into(store, opened, data, day, overrides, forgotten)
             warnings.extend(report.warnings)
             number = _published(store, opened, report)
             version = store.version(number)

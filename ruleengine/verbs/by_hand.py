@@ -35,7 +35,6 @@ from ruleengine.store.refusals import NotKeptError, RefusedError, no_version
 from ruleengine.store.store import Store
 from ruleengine.verbs import published
 from ruleengine.verbs.explain import facts_of, ruleset_of
-from ruleengine.verbs.outcome import NotThereError
 
 Settable = Literal["tag", "tier"]
 
@@ -124,7 +123,7 @@ def write_in(
         target = _target(ruleset, name, level, sets=sets, kind=kind)
         now = _held(store, key, current)
         if now is None:
-            raise NotThereError(codes.customer_unknown(None, customer=customer, version=current.number))
+            raise published.unknown(store, customer, key, current.number)
         before = store.manual(key)
         if not sets and _setting(before, target) is None:
             raise RefusedError(codes.not_set_by_hand(None, name=name, customer=customer))

@@ -15,6 +15,7 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.engines import opening as engines
 from ruleengine.engines.engine import Findings, Tally
+from ruleengine.engines.forgotten import Forgotten
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.plan import plan
 from ruleengine.schema import Profile
@@ -84,6 +85,8 @@ class Computed:
     connection: Tables
     layout: Layout
     findings: Findings
+    forgotten: int
+    """Customers of the data who were forgotten; nothing else here knows of them."""
     warnings: tuple[Problem, ...]
     _tallies: tuple[Tally, ...]
 
@@ -136,16 +139,18 @@ def computed(
     store: Store,
     measure: MetricValue | Attribute | None = None,
     writable: Sequence[Path] = (),
+    forgotten: Forgotten | None = None,
 ) -> Iterator[Computed]:
     """Compute every customer on a day; NotUsableError where the data does not fit, or a number overflows.
 
-    The store says what is to be remembered. `measure` stands among the values, too; results may be written into
-    `writable` folders beside those of the store. Where the engine computes in the store's database, the tables stay
-    there, unless there is such a folder.
+    The store says what is to be remembered, and who was forgotten, if nobody else does. `measure` stands among the
+    values, too; results may be written into `writable` folders beside those of the store. Where the engine computes in
+    the store's database, the tables stay there, unless there is such a folder.
     """
     try:
         with clock.phase("checking the data"):
-            engine = engines.opened(ruleset, profile, (*store.directories, *writable))
+            left_out = store.forgotten() if forgotten is None else forgotten
+            engine = engines.opened(ruleset, profile, (*store.directories, *writable), left_out)
     except (ProblemError, OSError) as error:
         raise not_usable(error) from error
     with engine, engine.interruptible():
@@ -173,6 +178,7 @@ def computed(
             connection=results,
             layout=work.layout,
             findings=findings,
+            forgotten=engine.left_out,
             warnings=_told(engine.problems, ruleset, profile),
             _tallies=tallies,
         )

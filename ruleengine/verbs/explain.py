@@ -161,7 +161,7 @@ def explain_from(
     key = published.key_of(store, customer)
     answer = store.customer(key, number)
     if answer.document is None:
-        raise NotThereError(codes.customer_unknown(None, customer=customer, version=answer.version))
+        raise published.unknown(store, customer, key, answer.version)
     version = store.version(answer.version)
     ruleset = ruleset_of(manifest, store, version)
     current = store.current()

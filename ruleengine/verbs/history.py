@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruleengine.diagnostics import codes
 from ruleengine.schema import Manifest
 from ruleengine.store.records import HistoryEntry, Key
 from ruleengine.store.store import Store
 from ruleengine.verbs import published
-from ruleengine.verbs.outcome import NotThereError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,5 +31,5 @@ def history_from(store: Store, manifest: Manifest, customer: str) -> History:
     if not entries:
         answer = store.customer(key)
         if answer.document is None:
-            raise NotThereError(codes.customer_unknown(None, customer=customer, version=answer.version))
+            raise published.unknown(store, customer, key, answer.version)
     return History(ruleset=manifest.name, entity=published.identity_of(store).entity, customer=key, entries=entries)

@@ -1,6 +1,5 @@
 """What a run would do: who would gain, lose or move, and why; with nothing written."""
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine import scratch
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.engines.engine import DraftCount
@@ -115,6 +115,8 @@ class PlanReport:
     """Why."""
     checks: tuple[CheckResult, ...]
     left_out: tuple[LeftOut, ...]
+    forgotten: int
+    """Customers of the data who were forgotten, and so are nowhere counted."""
     drafts: tuple[DraftCount, ...]
     unknown_classes: Mapping[str, int]
     suppressed: Mapping[str, int]
@@ -172,11 +174,11 @@ def plan_in(
     if day > today:
         warnings.append(codes.as_of_ahead(None, as_of=str(day), today=str(today)))
     data = manifest.profile(profile)
-    with tempfile.TemporaryDirectory(prefix="ruleengine-") as folder:
+    with scratch.folder() as folder:
         if identity := store.identity():
             refuse_another(identity, published.identity_for(ruleset))
         seen = _watched(data, {*ruleset.bound, *(other.ruleset.bound if other else ())})
-        writable = (Path(folder),) if other else ()
+        writable = (folder,) if other else ()
         by_time, kept = None, None
         changes: tuple[StatementChange, ...] = ()
         if other:
@@ -186,7 +188,7 @@ def plan_in(
                 by_time = _comparison(found, preview) if preview.base else None
                 layout, counts = with_former_names(found.layout, preview.counts, changes)
                 assert isinstance(found.connection, duckdb.DuckDBPyConnection)
-                kept = previewing.keep(found.connection, layout, counts, Path(folder, "answers.parquet"))
+                kept = previewing.keep(found.connection, layout, counts, folder / "answers.parquet")
         with computed(ruleset, data, day, clock, store, opened.measure, writable) as found:
             seen.refuse_changes()
             warnings.extend(found.warnings)
@@ -226,6 +228,7 @@ def plan_in(
             reasons=reasons,
             checks=checks,
             left_out=found.left_out,
+            forgotten=found.forgotten,
             drafts=found.findings.drafts,
             unknown_classes=found.findings.unknown_classes,
             suppressed=found.findings.suppressed,

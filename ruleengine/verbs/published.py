@@ -56,6 +56,13 @@ def key_of(store: Store, text: str) -> Key:
     return int(text)
 
 
+def unknown(store: Store, customer: str, key: Key, version: int) -> NotThereError:
+    """That a version does not know a customer, or that nothing may be known."""
+    if key in store.forgotten():
+        return NotThereError(codes.customer_forgotten(None, customer=customer))
+    return NotThereError(codes.customer_unknown(None, customer=customer, version=version))
+
+
 def computed(store: Store, version: Version) -> Version:
     """The version of a run whose answers a version brought back, or changed by hand."""
     while version.kind is not VersionKind.RUN and version.base is not None:

@@ -15,6 +15,7 @@ from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.diagnostics.render import render_json
 from ruleengine.engines import opening as engines
 from ruleengine.engines.engine import DraftCount
+from ruleengine.engines.forgotten import Forgotten
 from ruleengine.schema import Profile
 from ruleengine.store.jobs import Job, Jobs, cancelled
 from ruleengine.store.records import Counts, Delta, Json, Movement, Run, RunHeader, RunState, Version
@@ -52,6 +53,8 @@ class RunReport:
     movement: Movement | None
     """Against the base; None where nothing is new."""
     left_out: tuple[LeftOut, ...]
+    forgotten: int
+    """Customers of the data who were forgotten, and so are nowhere counted."""
     drafts: tuple[DraftCount, ...]
     unknown_classes: Mapping[str, int]
     """By class: customers without a value because it could not be said whether a line holds."""
@@ -103,9 +106,17 @@ def run_as(job: Job, path: Path, profile: str, store: Store, attempt: Attempt, c
         return work.do(store, writer, attempt)
 
 
-def run_into(store: Store, opened: Opened, profile: Profile, as_of: date, parameters: Mapping[str, str]) -> RunReport:
-    """One run of rules that are checked, with the parameters that they were checked with, on a profile's data."""
-    work = _work(opened, profile, as_of, parameters, Clock())
+def run_into(
+    store: Store,
+    opened: Opened,
+    profile: Profile,
+    as_of: date,
+    parameters: Mapping[str, str],
+    forgotten: Forgotten | None = None,
+) -> RunReport:
+    """One run of rules that are checked, with the parameters that they were checked with, on a profile's data; without
+    customers who were forgotten in another store than this one."""
+    work = _work(opened, profile, as_of, parameters, Clock(), forgotten)
     with store.writer("ruleengine test", published.identity_for(opened.ruleset)) as writer:
         return work.do(store, writer, Attempt())
 
@@ -122,7 +133,14 @@ def kept(report: RunReport) -> Mapping[str, Any]:
     return {**as_json(replace(report, checks=checks)), "warnings": render_json(report.warnings)}
 
 
-def _work(opened: Opened, profile: Profile, as_of: date | None, parameters: Mapping[str, str], clock: Clock) -> "_Work":
+def _work(
+    opened: Opened,
+    profile: Profile,
+    as_of: date | None,
+    parameters: Mapping[str, str],
+    clock: Clock,
+    forgotten: Forgotten | None = None,
+) -> "_Work":
     manifest, ruleset = opened.manifest, opened.ruleset
     today = datetime.now(manifest.zone).date()
     day = as_of or today
@@ -137,6 +155,7 @@ def _work(opened: Opened, profile: Profile, as_of: date | None, parameters: Mapp
         parameters=parameters,
         clock=clock,
         warnings=warnings,
+        forgotten=forgotten,
     )
 
 
@@ -150,6 +169,8 @@ class _Work:
     """The texts of `--set`."""
     clock: Clock
     warnings: list[Problem]
+    forgotten: Forgotten | None
+    """Whom to leave out, if not those whom the store says."""
 
     def do(self, store: Store, writer: Writer, attempt: Attempt) -> RunReport:
         header = self._header()
@@ -166,7 +187,7 @@ class _Work:
             return self._unchanged(header, current, published.ordered(store, current))
         begun = writer.begin(header, attempt.run_id)
         with _recorded(writer, begun, attempt):
-            with computed(self.ruleset, self.profile, self.day, self.clock, store) as found:
+            with computed(self.ruleset, self.profile, self.day, self.clock, store, forgotten=self.forgotten) as found:
                 self.warnings.extend(found.warnings)
                 data.refuse_changes()
                 with self.clock.phase("comparing"):
@@ -218,6 +239,7 @@ class _Work:
             counts=counts,
             movement=None,
             left_out=(),
+            forgotten=0,
             drafts=(),
             unknown_classes={},
             suppressed={},
@@ -245,6 +267,7 @@ class _Work:
             counts=published.in_order(delta.counts, published.order_of(self.ruleset)),
             movement=delta.movement,
             left_out=found.left_out,
+            forgotten=found.forgotten,
             drafts=found.findings.drafts,
             unknown_classes=found.findings.unknown_classes,
             suppressed=found.findings.suppressed,
@@ -260,6 +283,7 @@ class _Work:
         kept: Json = {
             "saw_part_of_day": report.saw_part_of_day,
             "left_out": as_json(report.left_out),
+            "forgotten": report.forgotten,
             "drafts": as_json(report.drafts),
             "unknown_classes": dict(report.unknown_classes),
             "suppressed": dict(report.suppressed),

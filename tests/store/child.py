@@ -93,6 +93,9 @@ def main(place: str, story: str, *arguments: str) -> None:
                 writer.rollback(int(arguments[0]), "because")
         case "block":
             block(store, int(arguments[0]))
+        case "forget":
+            with store.writer("child", IDENTITY) as writer:
+                writer.forget([int(arguments[0])], "because")
         case "publish-held":
             with store.writer("child", IDENTITY) as writer:
                 writer.publish_held(arguments[0], "because")

@@ -120,3 +120,16 @@ def test_an_older_store_moves_as_it_is(number: int, tmp_path: Path) -> None:
     assert remembered(target, date(2026, 3, 5)) == remembered(source, date(2026, 3, 5))
     assert verifier.check(tmp_path / "moved") == []
     assert target.damage() == ()
+
+
+def test_a_store_of_format_2_forgets_from_then_on(last: Store, tmp_path: Path) -> None:
+    before = last.version(9).counts.customers
+
+    with last.writer("tester", IDENTITY) as writer:
+        writer.forget([5], "asked to")
+
+    assert last.version(10).counts.customers == before - 1
+    assert last.history(5) == ()
+    assert [last.customer(5, number).document for number in range(1, 11)] == [None] * 10
+    assert last.damage() == ()
+    assert verifier.check(tmp_path / "store") == []

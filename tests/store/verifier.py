@@ -49,6 +49,9 @@ def check(store: Path) -> list[str]:
     """What is wrong; nothing, if all is well."""
     wrong: list[str] = []
     ledger: Any = apsw.Connection(str(store / "ledger.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    folders = {}
+    if ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'folders'").fetchone():
+        folders = dict(ledger.execute("SELECT run, folder FROM folders").fetchall())
     salts = {
         row["customer"]: row["salt"]
         for (piece,) in ledger.execute("SELECT path FROM salt_pieces")
@@ -58,9 +61,21 @@ def check(store: Path) -> list[str]:
     versions = ledger.execute(
         "SELECT number, run, header, previous_hash, root, hash FROM versions ORDER BY number"
     ).fetchall()
+    blanked = {
+        (version, first + place)
+        for _, _, header, *_ in versions
+        for version, first, count in ((json.loads(header)["report"] or {}).get("forgotten") or {"leaves": ()})["leaves"]
+        for place in range(count)
+    }
     for expected, (number, run, header, previous_hash, root, version_hash) in enumerate(versions, 1):
         leaves, order = [], []
-        for row in rows(store / "runs" / run / "changes.parquet"):
+        for place, row in enumerate(rows(store / "runs" / folders.get(run, run) / "changes.parquet")):
+            is_blank = {value is None for name, value in row.items() if name != "leaf"} == {True}
+            if is_blank != ((number, place) in blanked):
+                wrong.append(f"version {number}: a row was blanked, or one was not that should be: {place}")
+            if is_blank:
+                leaves.append(row["leaf"].hex())
+                continue
             fields = ("customer", "kind", "name", "old", "new", "since", "rule_hash", "evidence")
             leaf = hashed("leaf", salts[row["customer"]].hex(), str(number), *(text(row[field]) for field in fields))
             if leaf != row["leaf"].hex():

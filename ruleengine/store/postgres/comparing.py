@@ -8,7 +8,7 @@ from ruleengine.engines.columns import literal
 from ruleengine.planning.layout import Layout
 from ruleengine.store import dating
 from ruleengine.store.changes import Evidence
-from ruleengine.store.comparing import Comparison
+from ruleengine.store.comparing import Comparison, recounted
 from ruleengine.store.names import Names
 from ruleengine.store.postgres import changes, holdings
 from ruleengine.store.postgres.holdings import MEMBERS
@@ -41,6 +41,10 @@ def compared(session: Session, layout: Layout, as_of: date) -> Found:
     names = ledger.names().extended(layout)
     evidence = Evidence(layout, names)
     holdings.name_tables(session, names, tuple(evidence.extra))
+    if base and ledger.forgot_since(base.number):
+        state = holdings.of_version(session, base.number)
+        with session.told():
+            base = recounted(session.connection, base, state.known, state.assignments, names)
     return Found(base, detached, names, evidence, compare(session, layout, names, base.number if base else None))
 
 

@@ -54,6 +54,11 @@ class Ledger:
         number: int | None = self.session.row(f"SELECT max(number) FROM {self.schema}.versions")[0]
         return number
 
+    def forgot_since(self, number: int) -> bool:
+        """Whether a later version forgot somebody, so that a version's counts are not those of its state any more."""
+        sql = f"SELECT 1 FROM {self.schema}.runs WHERE kind = 'forget' AND version > %s LIMIT 1"
+        return self.session.row(sql, number) is not None
+
     # -- the line ----------------------------------------------------------------------------------------
 
     def line_of(self, number: int | None) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from ruleengine.engines.columns import literal
 from ruleengine.store.postgres.session import Session
-from ruleengine.store.records import VersionKind
+from ruleengine.store.records import EDITS
 
 COLUMNS = "customer, kind, name, matched, level, reached, below"
 
@@ -17,7 +17,7 @@ def of_version(session: Session, number: int) -> str:
             f"WHERE v.number = %s",
             number,
         )
-        if kind != VersionKind.MANUAL:
+        if kind not in EDITS:
             break
         edits.append(run)
         number = base

@@ -28,3 +28,11 @@ GRANT UPDATE, DELETE ON {schema}.jobs, {schema}.replies TO {runner};
 -- Owns the schema: `ruleengine db upgrade`.
 GRANT ALL ON SCHEMA {schema} TO {admin};
 GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {admin};
+-- Forgets customers: nobody else can take away anything that is published.
+GRANT EXECUTE ON FUNCTION {schema}.forget TO {admin};
+DO $$
+BEGIN
+    IF current_setting('server_version_num')::integer >= 170000 THEN  -- before, only who owns a table may vacuum it
+        EXECUTE $grant$GRANT MAINTAIN ON ALL TABLES IN SCHEMA {schema} TO {admin}$grant$;
+    END IF;
+END $$;

@@ -1,8 +1,6 @@
 """See `store.Store`: the one in Postgres."""
 
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,9 +15,11 @@ import psycopg
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem
 from ruleengine.engines.columns import literal
+from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
+from ruleengine.scratch import Scratch
 from ruleengine.store import archive, previewing
 from ruleengine.store.auditing import Audit
 from ruleengine.store.book import Book
@@ -28,6 +28,7 @@ from ruleengine.store.duck import connect
 from ruleengine.store.keys import dumped, loaded
 from ruleengine.store.manual import setting
 from ruleengine.store.postgres import (
+    forgetting,
     holdings,
     manual,
     packing,
@@ -90,7 +91,8 @@ class PostgresStore:
     def __init__(self, profile: Profile, *, clock: Callable[[], float] = time.time) -> None:
         self._profile = profile
         self._clock = clock
-        self._folder = Path(tempfile.mkdtemp(prefix="ruleengine-"))
+        self._scratch = Scratch()
+        self._folder = self._scratch.path
         self._local = threading.local()
         self._opened: list[Session] = []
         self._identity: Identity | None = None
@@ -119,7 +121,7 @@ class PostgresStore:
             opened.connection.close()
         self._opened.clear()
         self._local = threading.local()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.close()
 
     def damage(self) -> tuple[Problem, ...]:
         return ()  # Pages are the server's, which has checksums of its own.
@@ -340,7 +342,7 @@ class PostgresStore:
             for run, *change in rows
         )
 
-    def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change, ...]:
+    def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change | None, ...]:
         with self._asked() as ledger:
             rows = ledger.session.rows(
                 f"SELECT customer, kind, name, old, new, since, rule_hash, evidence FROM {ledger.schema}.changes "
@@ -349,7 +351,7 @@ class PostgresStore:
                 start,
                 start + limit,
             )
-        return tuple(archive.change(row) for row in rows)
+        return tuple(None if row[0] is None else archive.change(row) for row in rows)
 
     def values(self, key: Key, version: int | None = None) -> StoredValues | None:
         with self._asked() as ledger:
@@ -459,6 +461,16 @@ class PostgresStore:
         with self._asked() as ledger:
             assert self._identity is not None
             return proving.prove(ledger, self._identity)
+
+    # -- who was forgotten -------------------------------------------------------------------------------
+
+    def forgotten(self) -> Forgotten:
+        with self._reading() as ledger:
+            return forgetting.forgotten(ledger.session) if ledger else NOBODY
+
+    def erasing(self) -> bool:
+        with self._reading() as ledger:
+            return ledger is not None and forgetting.erasing(ledger.session)
 
     # -- keys --------------------------------------------------------------------------------------------
 

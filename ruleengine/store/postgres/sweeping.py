@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from ruleengine.store.postgres.session import Session
-from ruleengine.store.records import RunState, VersionKind
+from ruleengine.store.records import EDITS, RunState
 from ruleengine.store.sweeping import KEPT_FILES
 
 _OF_RUNS = ("changes", "arrivals", "facts", "memory")
@@ -58,12 +58,12 @@ def _with_facts(session: Session) -> list[str]:
         f"SELECT v.number, v.base, r.kind, r.facts_of FROM {session.schema}.versions v "
         f"JOIN {session.schema}.runs r ON r.id = v.run ORDER BY v.number DESC"
     )
-    own = [number for number, _, kind, _ in rows if kind != VersionKind.MANUAL][:KEPT_FILES]
+    own = [number for number, _, kind, _ in rows if kind not in EDITS][:KEPT_FILES]
     kept = {facts for number, _, _, facts in rows if number >= min(own, default=0)}
     by_number = {row[0]: row for row in rows}
     current = session.row(f"SELECT version FROM {session.schema}.pointer")
     row = by_number[current[0]] if current else None
     while row:
         kept.add(row[3])
-        row = by_number[row[1]] if row[2] == VersionKind.MANUAL else None
+        row = by_number[row[1]] if row[2] in EDITS else None
     return [facts for facts in kept if facts]

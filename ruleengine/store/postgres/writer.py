@@ -11,16 +11,17 @@ import psycopg
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.planning.layout import Layout
-from ruleengine.store import canonical, versions
+from ruleengine.store import canonical, naming, versions
 from ruleengine.store.desk import new_run
 from ruleengine.store.ledger import text_of
-from ruleengine.store.postgres import publishing, restoring, runs, staging, sweeping, transfer
+from ruleengine.store.postgres import forgetting, publishing, restoring, runs, staging, sweeping, transfer
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session, lock, lock_key, opened
 from ruleengine.store.records import (
     Delta,
     Identity,
     Json,
+    Key,
     ManualWrite,
     Run,
     RunHeader,
@@ -57,6 +58,8 @@ class PostgresWriter:
     def __enter__(self) -> "PostgresWriter":
         lock(self._session, self._actor)
         sweeping.sweep(self._session, alive=())
+        with suppress(ProblemError):
+            forgetting.tidy(self._session)
         return self
 
     def __exit__(
@@ -163,6 +166,7 @@ class PostgresWriter:
 
     def set_manual(self, write: ManualWrite) -> Version:
         need(write.reason)
+        naming.refuse(write.reason, [write.customer])
         current = self._ledger.current()
         if current is None:
             raise no_version()
@@ -172,6 +176,21 @@ class PostgresWriter:
         return self._committed(
             lambda: restoring.set_manual(self._session, write, current, self._actor, self._now()).id, write.reason
         )
+
+    def forget(self, customers: Sequence[Key], reason: str) -> Version:
+        need(reason)
+        naming.refuse(reason, customers)
+        current = self._ledger.current()
+        if current is None:
+            raise no_version()
+        whom = list(dict.fromkeys(customers))
+        made = self._committed(
+            lambda: forgetting.forget(self._session, whom, current, self._actor, self._now()).id, reason
+        )
+        with suppress(ProblemError):
+            # They are forgotten; what cannot be tidied now will be by the next writer.
+            forgetting.tidy(self._session)
+        return made
 
     def _committed(self, stage: Callable[[], str], reason: str | None) -> Version:
         """The version that a run makes, which is staged in the transaction that publishes it, or was before."""
