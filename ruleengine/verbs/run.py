@@ -283,7 +283,7 @@ class _Work:
         kept: Json = {
             "saw_part_of_day": report.saw_part_of_day,
             "left_out": as_json(report.left_out),
-            "forgotten": report.forgotten,
+            "customers_left_out": report.forgotten,
             "drafts": as_json(report.drafts),
             "unknown_classes": dict(report.unknown_classes),
             "suppressed": dict(report.suppressed),
