@@ -80,6 +80,8 @@ Rows: TypeAlias = Callable[[Sequence[str]], str]
 class Content:
     identity: Identity
     current: int | None
+    secret: str | None
+    """Of the hashes of who was forgotten; None: nobody ever was."""
     names: Names
     texts: Sequence[tuple[str, str, str]]
     """Hash, path, text."""

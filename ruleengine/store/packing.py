@@ -11,6 +11,7 @@ from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow, VersionRow
 from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
+from ruleengine.store.forgetting import SECRET
 from ruleengine.store.manual import Entry
 from ruleengine.store.records import ApiKey, Identity, RunState, VersionKind
 from ruleengine.store.relations import read
@@ -54,6 +55,7 @@ def pack(
     return Content(
         identity=identity,
         current=pointer["version"] if pointer else None,
+        secret=ledger.noted(connection, SECRET),
         names=ledger.names(connection),
         texts=[tuple(row) for row in connection.execute("SELECT hash, path, text FROM texts ORDER BY hash, path")],
         runs=runs,

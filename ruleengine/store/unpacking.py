@@ -31,6 +31,7 @@ from ruleengine.store.comparing import name_tables
 from ruleengine.store.content import Content, RunRow, VersionRow
 from ruleengine.store.duck import identifier, literal
 from ruleengine.store.files import Folder, copy, sync, sync_folder, whole
+from ruleengine.store.forgetting import SECRET
 from ruleengine.store.ledger import Ledger, transaction
 from ruleengine.store.publishing import SERIAL_STEP
 from ruleengine.store.records import RunState, VersionKind
@@ -91,6 +92,8 @@ class _Unpacking:
         name_tables(self._duck, content.names)
         with transaction(self._ledger):
             ledger.add_names(self._ledger, content.names)
+            if content.secret is not None:
+                ledger.insert(self._ledger, "meta", {"name": SECRET, "value": content.secret})
             self._ledger.executemany("INSERT INTO texts VALUES (?, ?, ?)", content.texts)
             for run in content.runs:
                 self._add(run, self._write_run(run) if run.has_rows else run.staged)

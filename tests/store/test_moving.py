@@ -427,3 +427,19 @@ def test_what_a_move_left_behind_is_in_nobodys_way(
     assert chain(target) == []
     assert "moving.db" not in {Path(name).name for name in files(target)}
     assert target.members("tag", "VIP").customers == (2,)
+
+
+def test_who_was_forgotten_stays_so_in_another_store(pair: tuple[Store, Store]) -> None:
+    store, other = pair
+    publish(store, "2026-01-01", {key: held("VIP") for key in range(4)})
+    with store.writer("tester", IDENTITY) as writer:
+        writer.forget([2], "asked")
+    publish(store, "2026-02-01", {key: held("New") for key in (0, 1, 3)})
+
+    move(store, other)
+
+    assert 2 in other.forgotten()
+    assert other.history(2) == ()
+    assert other.customer(2, 1).document is None
+    assert other.members("tag", "New").customers == (0, 1, 3)
+    assert other.audit().findings == ()

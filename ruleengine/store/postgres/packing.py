@@ -12,7 +12,7 @@ from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow, VersionRow
 from ruleengine.store.duck import identifier
 from ruleengine.store.manual import Entry
-from ruleengine.store.postgres import transfer
+from ruleengine.store.postgres import forgetting, transfer
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import ApiKey, Identity
@@ -67,6 +67,7 @@ def pack(
     return Content(
         identity=identity,
         current=ledger.current_number(),
+        secret=forgetting.forgotten(session).secret or None,
         names=ledger.names(),
         texts=session.rows(f"SELECT hash, path, text FROM {schema}.texts ORDER BY hash, path"),
         runs=runs,

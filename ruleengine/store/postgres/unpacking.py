@@ -9,6 +9,7 @@ from ruleengine.store.auditing import refuse_changed
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow
 from ruleengine.store.duck import identifier
+from ruleengine.store.forgetting import SECRET
 from ruleengine.store.keys import dumped
 from ruleengine.store.postgres import holdings, manual, proving, staging, transfer
 from ruleengine.store.postgres.holdings import MEMBERS
@@ -30,6 +31,8 @@ def unpack(session: Session, content: Content, folder: Path) -> None:
     made = {run.id: run for run in content.runs}
     holdings.name_tables(session, content.names)
     staging.add_names(session, content.names)
+    if content.secret is not None:
+        session.run(f"INSERT INTO {schema}.meta VALUES (%s, %s)", SECRET, content.secret)
     session.many(f"INSERT INTO {schema}.texts VALUES (%s, %s, %s)", content.texts)
     fields = (*RunRow._fields, "facts_of")
     session.many(
