@@ -215,7 +215,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
     return bytes(bytes_)
 
 
-@pytest.mark.parametrize("rounds", [20, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [20, pytest.param(150, marks=pytest.mark.slow)])
 def test_damaged_files(tmp_path: Path, rounds: int) -> None:
     written = (
         "SELECT i::VARCHAR AS id, i * 1.5 AS a, TIMESTAMP '2026-01-01' + INTERVAL (i) DAY AS s FROM range(50) t(i)"

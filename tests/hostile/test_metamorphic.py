@@ -106,7 +106,7 @@ def examine(case: Case, run_sql: Engine) -> None:
 
 
 FEW = settings(LOOK, max_examples=8)
-MANY = settings(LOOK, max_examples=100)
+MANY = settings(LOOK, max_examples=50)
 
 
 @FEW
@@ -123,7 +123,7 @@ def test_the_same_in_other_words_at_length(case: Case) -> None:
 
 
 @pytest.mark.slow
-@settings(LOOK, max_examples=40)
+@settings(LOOK, max_examples=15)
 @given(cases(ruleset))
 def test_the_same_in_other_words_in_postgres(case: Case) -> None:
     examine(case, postgres_adapter.run_sql)

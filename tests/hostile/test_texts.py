@@ -186,7 +186,7 @@ def test_words_of_files_in_another_order(text: str, data: st.DataObject) -> None
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(statements, min_size=1, max_size=4))
 def test_any_statements_are_checked(made: list[nodes.Statement]) -> None:
     """Whatever the grammar lets stand: few of them make sense beside the model, all of them are answered."""
