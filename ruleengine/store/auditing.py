@@ -4,7 +4,7 @@ A store reads its rows and hashes them (`Kept`). What they have to come to is de
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem
 from ruleengine.store import leaves
-from ruleengine.store.records import Identity, Key, RunState
+from ruleengine.store.records import Identity, Key, RunState, VersionKind
 from ruleengine.store.refusals import StoreUnusableError
 
+COMPUTED_FROM = ("as_of", "ruleset_hash", "parameters", "fingerprint", "engine", "git_commit", "git_author")
+"""What the header of a run says, and that of its version says again."""
 SHOWN = 3
 """So many rows of a version are told one by one."""
 
@@ -40,7 +42,17 @@ class Audit:
 
     @property
     def first_bad(self) -> int | None:
-        return next((finding.version for finding in self.findings if finding.version is not None), None)
+        return first_bad(self.findings)
+
+
+def first_bad(findings: Iterable[Finding]) -> int | None:
+    """The first version that is not as it was published."""
+    return min((finding.version for finding in findings if finding.version is not None), default=None)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """By version, what concerns none last."""
+    return tuple(sorted(findings, key=lambda each: (each.version is None, each.version or 0)))
 
 
 class Entry(NamedTuple):
@@ -92,13 +104,20 @@ class Kept:
     current: int | None
 
 
-def audit(kept: Kept, derived: Iterator[Finding]) -> Audit:
-    """The chain, and what a store found of all that follows from it."""
-    findings = sorted([*_chain(kept), *derived], key=lambda each: (each.version is None, each.version or 0))
+Following = Callable[[Sequence[Entry], bool], Iterator[Finding]]
+"""What differs from what the changes of these versions come to; whether they are all that there are."""
+
+
+def audit(kept: Kept, following: Following) -> Audit:
+    """Check the chain, and then all that follows from it, as far as it holds."""
+    broken = in_order(_chain(kept))
+    bad = first_bad(broken)
+    sound = [entry for entry in kept.entries if bad is None or entry.number < bad]
+    findings = in_order([*broken, *following(sound, not broken)])
     return Audit(
         changes=sum(each.rows for each in kept.leaves.values()),
         hashes={entry.number: entry.hash for entry in kept.entries},
-        findings=tuple(findings),
+        findings=findings,
     )
 
 
@@ -127,7 +146,11 @@ def _chain(kept: Kept) -> Iterator[Finding]:
 
 
 def _is_whole(entry: Entry) -> bool:
-    return leaves.version(entry.previous_hash, entry.root, entry.header) == entry.hash
+    texts = (entry.previous_hash or "", entry.root, entry.header, entry.hash)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and leaves.version(entry.previous_hash, entry.root, entry.header) == entry.hash
+    )
 
 
 # -- what stands beside the chain, and says the same ---------------------------------------------------------
@@ -141,7 +164,7 @@ def _copies(kept: Kept, entry: Entry, header: Mapping[str, Any]) -> Iterator[Fin
     said["meta"] = (asdict(kept.identity), header["identity"])
     run = kept.runs.get(entry.run)
     if run is None:
-        yield _differs(entry, "runs.id")
+        yield copy_differs(entry.number, "runs.id")
     else:
         said["runs.state"] = (run["state"], RunState.PUBLISHED)
         said["runs.version"] = (run["version"], entry.number)
@@ -150,25 +173,21 @@ def _copies(kept: Kept, entry: Entry, header: Mapping[str, Any]) -> Iterator[Fin
         said["runs.detached"] = (bool(run["detached"]), header["detached"])
         said |= {f"runs.{name}": (_read(run[name]), header[name]) for name in ("counts", "movement", "report")}
         computed = _read(run["header"])
-        said["runs.header"] = (computed, {name: header.get(name) for name in computed or {}})
-        staged = _read(run["staged"]) or {}
+        said["runs.header"] = (computed, {name: header[name] for name in COMPUTED_FROM})
+        staged = _read(run["staged"])
         said["runs.staged"] = (
-            [staged.get(name) for name in ("number", "leaves", "root")],
+            [staged.get(name) for name in ("number", "leaves", "root")] if isinstance(staged, dict) else staged,
             [entry.number, header["leaves"], entry.root],
         )
     for what, (found, published) in said.items():
         if json.dumps(found, sort_keys=True) != json.dumps(published, sort_keys=True):
-            yield _differs(entry, what)
-
-
-def _differs(entry: Entry, column: str) -> Finding:
-    return Finding(entry.number, codes.audit_copy_differs(None, version=entry.number, column=column))
+            yield copy_differs(entry.number, what)
 
 
 def _read(text: str | None) -> Any:
     try:
         return None if text is None else json.loads(text)
-    except ValueError:
+    except (TypeError, ValueError):
         return "not JSON"
 
 
@@ -176,7 +195,7 @@ def _ends(kept: Kept) -> Iterator[Finding]:
     """Whether the last version is the last one that was published, and the current one the right one."""
     last = kept.entries[-1].number if kept.entries else 0
     for run in kept.runs.values():
-        if run["version"] is not None and run["version"] > last:
+        if isinstance(run["version"], int) and run["version"] > last:
             yield Finding(run["version"], codes.audit_version_missing(None, version=run["version"]))
     line = [entry.number for entry in kept.entries if not entry.detached]
     if kept.current != (line[-1] if line else None):
@@ -226,3 +245,31 @@ def _told(customer: Key | None) -> str:
 
 def _more(rows: Sequence[object]) -> int | None:
     return len(rows) - SHOWN if len(rows) > SHOWN else None
+
+
+# -- what follows from the changes --------------------------------------------------------------------------
+
+
+def copy_differs(number: int, column: str) -> Finding:
+    return Finding(number, codes.audit_copy_differs(None, version=number, column=column))
+
+
+def forgot(entries: Sequence[Entry]) -> bool:
+    """Whether customers were forgotten, whose rows are gone."""
+    return any(json.loads(entry.header)["kind"] == VersionKind.FORGET for entry in entries)
+
+
+def moved(number: int, header: Mapping[str, Any], found: tuple[int, int], forgot: bool) -> Iterator[Finding]:
+    """Whether as many customers came and went as the header says; fewer, where some were forgotten."""
+    movement = header["movement"]
+    said = (movement["arrived"], movement["vanished"])
+    fewer = all(one <= other for one, other in zip(found, said, strict=True))
+    if header["kind"] != VersionKind.FORGET and found != said and not (forgot and fewer):
+        yield copy_differs(number, "arrivals")
+
+
+def differs(number: int, where: str, customers: Sequence[Any]) -> Iterator[Finding]:
+    for customer in islice(customers, SHOWN):
+        more = len(customers) - SHOWN if len(customers) > SHOWN else None
+        problem = codes.audit_answer_differs(None, version=number, where=where, customer=str(customer), more=more)
+        yield Finding(number, problem)

@@ -64,6 +64,13 @@ def add(ledger: Connection, entries: Sequence[Entry]) -> None:
     ledger.executemany("INSERT INTO manual VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entries)
 
 
+def log(ledger: Connection) -> list[Entry]:
+    """All of it, by version."""
+    if not _is_there(ledger):
+        return []
+    return [Entry(*row) for row in ledger.execute(f"SELECT {', '.join(Entry._fields)} FROM manual ORDER BY version")]
+
+
 def latest(
     ledger: Connection,
     kind: str,
@@ -126,8 +133,7 @@ def taken_away(
 
 
 def _latest(ledger: Connection, per: str, where: str, values: Sequence[object]) -> Iterator[Entry]:
-    # A store of format 1 has no log before a writer opened it.
-    if not ledger.table_exists(None, "manual"):
+    if not _is_there(ledger):
         return
     # SQLite answers bare columns from the row with the maximum.
     rows = ledger.execute(
@@ -137,3 +143,8 @@ def _latest(ledger: Connection, per: str, where: str, values: Sequence[object]) 
     )
     for row in rows:
         yield Entry(*row)
+
+
+def _is_there(ledger: Connection) -> bool:
+    """A store of format 1 has no log before a writer opened it."""
+    return bool(ledger.table_exists(None, "manual"))

@@ -6,15 +6,15 @@ from pathlib import Path
 import duckdb
 
 from ruleengine.store import ledger, salts
-from ruleengine.store.auditing import Audit, Edited, Entry, Kept, Leaves, audit
+from ruleengine.store.auditing import Audit, Edited, Entry, Finding, Kept, Leaves, audit
 from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
 from ruleengine.store.leaves import FAN_OUT, ROW_FIELDS, leaf_sql
 from ruleengine.store.records import Identity
+from ruleengine.store.replaying import BATCH_FILES, Replay, first_line
 from ruleengine.store.sqlite import Connection
 
 BATCH_ROWS = 1_000_000
-BATCH_FILES = 500
 
 
 def prove(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder, identity: Identity) -> Audit:
@@ -26,14 +26,19 @@ def prove(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folde
         )
     ]
     pointer = ledger.pointer(connection)
+    key_type = "BIGINT" if identity.has_integer_keys else "VARCHAR"
     kept = Kept(
         identity=identity,
         entries=entries,
-        leaves=_leaves(duck, connection, folder, entries, "BIGINT" if identity.has_integer_keys else "VARCHAR"),
+        leaves=_leaves(duck, connection, folder, entries, key_type),
         runs={row["id"]: dict(row) for row in connection.execute("SELECT * FROM runs")},
         current=pointer["version"] if pointer else None,
     )
-    return audit(kept, iter(()))
+
+    def following(sound: Sequence[Entry], is_all: bool) -> Iterator[Finding]:
+        return Replay(duck, connection, folder, sound, key_type).findings(served=is_all)
+
+    return audit(kept, following)
 
 
 def _leaves(
@@ -55,12 +60,8 @@ def _leaves(
                 try:
                     _hash(duck, {number: path}, found)
                 except (duckdb.Error, OSError) as error:
-                    found[number] = Leaves(unreadable=f"{path.relative_to(folder.root)}: {_first_line(error)}")
+                    found[number] = Leaves(unreadable=f"{path.relative_to(folder.root)}: {first_line(error)}")
     return found
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _batches(connection: Connection, folder: Folder) -> Iterator[dict[int, Path]]:

@@ -1,11 +1,15 @@
-"""Whether a store still holds what was published."""
+"""Whether a store still holds what was published, and what is kept elsewhere to tell that by."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from ruleengine.diagnostics.problem import Problem
-from ruleengine.verbs import published
+from ruleengine.store.auditing import Audit, first_bad, in_order
+from ruleengine.store.refusals import no_version
+from ruleengine.verbs import anchors, published
+from ruleengine.verbs.anchors import Lines, Signatures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +17,7 @@ class Found:
     """Something that is not as it was published."""
 
     version: int | None
-    """None: it concerns the store as a whole."""
+    """None: it concerns the store, or the file of anchors, as a whole."""
     problem: Problem
 
 
@@ -26,26 +30,86 @@ class Verified:
     """Rows that were hashed again."""
     hash: str | None
     """Of the last version: whoever has kept it can tell that nothing before was changed."""
+    anchors: int | None
+    """So many were compared; None where no file was named."""
+    signatures: Signatures | None
+    """Of the anchors: `unchecked` where no public key was named."""
     first_bad: int | None
     """The first version that is not as it was published."""
     findings: tuple[Found, ...]
     """By version."""
 
 
-def verify(path: Path, profile: str) -> Verified:
-    """Recompute everything that was published from what is kept; ProblemError where the store cannot be read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchored:
+    ruleset: str
+    file: str
+    version: int
+    hash: str
+    time: str
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeKey:
+    private: str
+    public: str
+
+
+def verify(path: Path, profile: str, file: Path | None = None, public_key: Path | None = None) -> Verified:
+    """Recompute everything that was published from what is kept, and compare it with anchors; ProblemError where the
+    store or a file cannot be read."""
+    key = None if public_key is None else anchors.public_key(public_key)
+    lines = None if file is None else Lines.of(file)
+    with published.opened(path, profile) as (manifest, store):
+        return _verified(manifest.name, store.audit(), lines, key)
+
+
+def anchor(path: Path, profile: str, file: Path, private_key: Path | None) -> Anchored | Verified:
+    """Write down the last version's hash, where all is as it was published and as the file says already; otherwise
+    answers what is not. NotThereError where nothing is published."""
+    key = None if private_key is None else anchors.private_key(private_key)
+    lines = Lines.of(file) if file.exists() else None
     with published.opened(path, profile) as (manifest, store):
         audit = store.audit()
-    return Verified(
+    if not audit.hashes:
+        raise no_version()
+    report = _verified(manifest.name, audit, lines, None if key is None else key.public_key())
+    if not report.good:
+        return report
+    made = anchors.append(file, manifest.name, *_last(audit), key)
+    return Anchored(
         ruleset=manifest.name,
-        good=not audit.findings,
-        versions=len(audit.hashes),
-        changes=audit.changes,
-        hash=_last(audit.hashes),
-        first_bad=audit.first_bad,
-        findings=tuple(Found(version=version, problem=problem) for version, problem in audit.findings),
+        file=str(file),
+        version=made.version,
+        hash=made.hash,
+        time=made.time,
+        signed=made.signature is not None,
     )
 
 
-def _last(hashes: Mapping[int, str]) -> str | None:
-    return hashes[max(hashes)] if hashes else None
+def _verified(ruleset: str, audit: Audit, lines: Lines | None, key: Ed25519PublicKey | None) -> Verified:
+    findings = audit.findings
+    if lines is not None:
+        findings = in_order([*findings, *lines.findings(ruleset, audit.hashes, key)])
+    return Verified(
+        ruleset=ruleset,
+        good=not findings,
+        versions=len(audit.hashes),
+        changes=audit.changes,
+        hash=_last(audit)[1] if audit.hashes else None,
+        anchors=None if lines is None else len(lines.texts),
+        signatures=None if lines is None else lines.signatures(key),
+        first_bad=first_bad(findings),
+        findings=tuple(Found(version=version, problem=problem) for version, problem in findings),
+    )
+
+
+def make_key(file: Path) -> MadeKey:
+    """A key to sign anchors with, and one to check them."""
+    return MadeKey(private=str(file), public=str(anchors.make_key(file)))
+
+
+def _last(audit: Audit) -> tuple[int, str]:
+    number = max(audit.hashes)
+    return number, audit.hashes[number]

@@ -29,6 +29,7 @@ SHOWN = {
     "changes": ["diff", "SHOP", "PLANNED"],
     "export": ["export", "SHOP", "-o", "answers.csv"],
     "verify": ["audit", "verify", "SHOP"],
+    "anchor": ["audit", "anchor", "SHOP", "-o", "anchors.jsonl"],
     "created": ["key", "create", "SHOP", "--name", "crm", "--scope", "tags:read", "--expires", "2099-01-01"],
     "keys": ["key", "list", "SHOP"],
     "doctor": ["doctor", "SHOP"],

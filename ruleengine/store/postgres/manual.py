@@ -15,6 +15,15 @@ def add(session: Session, entries: Sequence[Entry]) -> None:
     )
 
 
+def log(session: Session) -> list[Entry]:
+    """All of it, by version."""
+    rows = session.rows(
+        f"SELECT customer, kind, name, version, as_of::text, value, expires_on::text, actor, reason "
+        f"FROM {session.schema}.manual ORDER BY version"
+    )
+    return [Entry(*row) for row in rows]
+
+
 def latest(
     session: Session, kind: str, names: Sequence[str], *, as_of: date | None = None, customer: Key | None = None
 ) -> list[Entry]:

@@ -4,6 +4,7 @@ from psycopg.rows import dict_row
 
 from ruleengine.store.auditing import Audit, Edited, Entry, Kept, Leaves, audit
 from ruleengine.store.leaves import FAN_OUT, ROW_FIELDS
+from ruleengine.store.postgres import replaying
 from ruleengine.store.postgres.changes import leaf_sql
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
@@ -29,7 +30,7 @@ def prove(ledger: Ledger, identity: Identity) -> Audit:
         runs=runs,
         current=ledger.current_number(),
     )
-    return audit(kept, iter(()))
+    return audit(kept, lambda sound, is_all: replaying.findings(ledger, sound, is_all))
 
 
 def _leaves(session: Session, entries: list[Entry]) -> dict[int, Leaves]:

@@ -1,0 +1,60 @@
+"""`audit`: verifying a store, and anchors that tell when all of it was rewritten."""
+
+import stat
+from pathlib import Path
+
+from ruleengine.store import leaves
+from ruleengine.store.sqlite import writer
+from tests.cli.conftest import DAY, Ask
+
+
+def rewrite(shop: Path) -> None:
+    """What somebody can do who may write the store: change the past, and make every copy and hash of it anew."""
+    ledger = writer(shop / ".ruleengine" / "ledger.db", 10)
+    ledger.execute("UPDATE runs SET header = replace(header, '8000', '8001')")
+    previous = None
+    for number, header, root in ledger.execute("SELECT number, header, root FROM versions ORDER BY number").fetchall():
+        changed = header.replace("8000", "8001")
+        made = leaves.version(previous, root, changed)
+        ledger.execute(
+            "UPDATE versions SET header = ?, previous_hash = ?, hash = ? WHERE number = ?",
+            (changed, previous, made, number),
+        )
+        previous = made
+    ledger.close()
+
+
+def test_a_rewritten_store_is_found_by_its_anchors_alone(ask: Ask, published: Path, tmp_path: Path) -> None:
+    shop, anchors, key = str(published), str(tmp_path / "anchors"), str(tmp_path / "key")
+    made = ask("audit", "key", "-o", key)
+    ask("run", shop, "--as-of", DAY, "--set", "vip_floor=8_000")
+    signed = ask("audit", "anchor", shop, "-o", anchors, "--key", key)
+    compared = ["audit", "verify", shop, "--anchor", anchors, "--public-key", f"{key}.pub"]
+    before = ask(*compared)
+
+    rewrite(published)
+
+    assert (made.code, signed.code, before.code) == (0, 0, 0)
+    assert "1 anchor · signed, as the public key tells" in before.out
+    assert ask("audit", "verify", shop).code == 0
+    after = ask(*compared, "--format", "json")
+    assert (after.code, after.json["first_bad"]) == (1, 2)
+    assert [each["code"] for each in after.json["findings"]] == ["audit-anchor-differs"]
+    # Nothing is added to a file that tells otherwise.
+    kept = Path(anchors).read_bytes()
+    assert ask("audit", "anchor", shop, "-o", anchors, "--key", key).code == 1
+    assert Path(anchors).read_bytes() == kept
+
+
+def test_what_cannot_be_read_is_told_as_such(ask: Ask, published: Path, tmp_path: Path) -> None:
+    shop, key = str(published), tmp_path / "key"
+    ask("audit", "key", "-o", str(key))
+    secret = key.read_bytes()
+
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert ask("audit", "key", "-o", str(key)).code == 5
+    assert key.read_bytes() == secret
+    assert ask("audit", "verify", shop, "--anchor", "nowhere").code == 5
+    assert ask("audit", "verify", shop, "--anchor", str(key), "--public-key", str(key)).code == 5
+    assert ask("audit", "anchor", shop, "-o", "anchors", "--key", f"{key}.pub").code == 5
+    assert ask("audit", "verify", shop, "--public-key", f"{key}.pub").code == 2
