@@ -22,6 +22,7 @@ def rewrite(shop: Path) -> None:
         )
         previous = made
     ledger.close()
+    (shop / ".ruleengine" / "ledger.seen").unlink()
 
 
 def test_a_rewritten_store_is_found_by_its_anchors_alone(ask: Ask, published: Path, tmp_path: Path) -> None:
