@@ -30,9 +30,9 @@ GRANT ALL ON SCHEMA {schema} TO {admin};
 GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {admin};
 -- Forgets customers: nobody else can take away anything that is published.
 GRANT EXECUTE ON FUNCTION {schema}.forget TO {admin};
-DO $$
+DO {body}
 BEGIN
     IF current_setting('server_version_num')::integer >= 170000 THEN  -- before, only who owns a table may vacuum it
-        EXECUTE $grant$GRANT MAINTAIN ON ALL TABLES IN SCHEMA {schema} TO {admin}$grant$;
+        EXECUTE format('GRANT MAINTAIN ON ALL TABLES IN SCHEMA %I TO %I', {schema_text}, {admin_text});
     END IF;
-END $$;
+END {body};

@@ -231,7 +231,7 @@ def upgrade(session: Session, wanted: Identity) -> tuple[int, ...]:
 def roles(profile: Profile) -> str:
     """SQL that makes the roles SCHEMA_reader, SCHEMA_runner and SCHEMA_admin."""
     assert profile.schema is not None
-    found = {"schema": quote(profile.schema), "body": "$roles$"}
+    found = {"schema": quote(profile.schema), "schema_text": literal(profile.schema), "body": "$roles$"}
     while found["body"][:-1] in profile.schema:
         found["body"] = f"{found['body'][:-1]}_$"
     for role in ("reader", "runner", "admin"):
