@@ -117,7 +117,13 @@ class Ledger:
         rows = self.session.rows(f"SELECT id, kind, name, place FROM {self.schema}.names ORDER BY id")
         return Names(
             tuple(
-                Name(id=id_, kind=kind, name=name, place=place, values=() if kind == "tag" else tuple(values.get(id_, ())))
+                Name(
+                    id=id_,
+                    kind=kind,
+                    name=name,
+                    place=place,
+                    values=tuple(values.get(id_, ()) if kind != "tag" else ()),
+                )
                 for id_, kind, name, place in rows
             )
         )
