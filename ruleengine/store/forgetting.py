@@ -98,6 +98,7 @@ def publish(desk: Desk, customers: Sequence[Key], current: Version, serial: int,
         rewriting.note(desk.ledger, folder)
         desk.note(run, staged, linked)
         update_run(desk.ledger, run.id, value_columns=was["value_columns"], report=canonical.dump(run.report))
+        _discard_held(desk.ledger, desk.folder)
         _erase(desk.ledger, customers, names)
         for name, value in ((SECRET, known.secret), (remnants.ERASING, "vacuum")):
             desk.ledger.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
@@ -290,8 +291,15 @@ def _by_hand(connection: Connection, customers: Sequence[Key]) -> Iterator[Key]:
             yield customer
 
 
+def _discard_held(connection: Connection, folder: Folder) -> None:
+    """The runs that wait to be published know the customers too. Whoever sweeps takes their files away."""
+    for (run,) in connection.execute("SELECT id FROM runs WHERE state = ?", (RunState.HELD,)).fetchall():
+        integrity.drop_run(connection, folder, run)
+        update_run(connection, run, state=RunState.FAILED, reasons=canonical.dump([DISCARDED]))
+
+
 def _erase(connection: Connection, customers: Sequence[Key], names: Names) -> None:
-    """Take their rows away, whatever the version, and with them the runs that wait to be published."""
+    """Take their rows away, whatever the version, and their names from what is said of runs that failed."""
     for customer in customers:
         for table in ("documents", "manual"):
             connection.execute(f"DELETE FROM {table} WHERE customer = ?", (customer,))
@@ -299,10 +307,6 @@ def _erase(connection: Connection, customers: Sequence[Key], names: Names) -> No
             "DELETE FROM members WHERE name = ? AND value = ? AND customer = ?",
             [(name.id, value, customer) for name in names.all for value in range(1, 1 + max(1, len(name.values)))],
         )
-    connection.execute(
-        "UPDATE runs SET state = ?, reasons = ? WHERE state = ?",
-        (RunState.FAILED, canonical.dump([DISCARDED]), RunState.HELD),
-    )
     spoken = naming.pattern(customers)
     for run, reasons in connection.execute(
         "SELECT id, reasons FROM runs WHERE state = ?", (RunState.FAILED,)

@@ -239,20 +239,22 @@ class Replay:
             self._names,
         )
         expected = self._duck.execute(
-            f"SELECT k.customer, k.serial, k.next, d.document FROM audit_kept k "
+            f"SELECT k.customer, greatest(k.serial, {self._floor}), k.next, d.document FROM audit_kept k "
             f"LEFT JOIN {documents_sql(state, self._names)} d "
             f"ON d.customer.customer = k.customer AND d.customer.serial = k.serial ORDER BY k.customer, k.serial"
         )
-        found = self._served("documents", "customer, from_serial", "document")
+        # That somebody is gone is kept only for those who ask for a version from before.
+        is_told = f"(document IS NOT NULL OR from_serial > {self._floor})"
+        found = self._served("documents", "customer", "document", where=is_told)
         yield from self._beside("documents", found, fetched(expected), 2)
 
     def _members(self) -> Iterator[Finding]:
         expected = self._duck.execute(
-            f"SELECT id, value, customer, serial, next FROM (SELECT *, "
+            f"SELECT id, value, customer, greatest(serial, {self._floor}), next FROM (SELECT *, "
             f"lead(serial) OVER (PARTITION BY customer, id ORDER BY serial) AS next FROM audit_line) "
             f"WHERE value <> 0 AND (next IS NULL OR next > {self._floor}) ORDER BY id, value, customer, serial"
         )
-        found = self._served("members", "name, value, customer, from_serial")
+        found = self._served("members", "name, value, customer")
         yield from self._beside("members", found, fetched(expected), 4)
 
     def _touch(self) -> None:
@@ -269,7 +271,7 @@ class Replay:
             f"lead(serial) OVER (PARTITION BY customer ORDER BY serial) AS next FROM ("
             f"SELECT customer, serial, true AS here FROM audit_line UNION ALL "
             f"SELECT customer, serial, here FROM audit_arrivals {line}) GROUP BY customer, serial) "
-            f"WHERE next IS NULL OR next > {self._floor}"
+            f"WHERE (next IS NULL OR next > {self._floor}) AND (here OR serial > {self._floor})"
         )
 
     @property
@@ -282,13 +284,15 @@ class Replay:
     def _floor(self) -> int:
         return int(self._pointer["floor"])
 
-    def _served(self, table: str, key: str, *columns: str) -> Iterator[tuple[Any, ...]]:
-        """Rows that readers may see; a publication that is under way adds others."""
+    def _served(self, table: str, key: str, *columns: str, where: str = "true") -> Iterator[tuple[Any, ...]]:
+        """Rows that readers may see; a publication that is under way adds others. Since when before the oldest version
+        that is served makes no difference to anybody."""
         now = self._pointer["serial"]
-        listed = ", ".join([key, f"CASE WHEN to_serial <= {now} THEN to_serial END", *columns])
+        begins = f"max(from_serial, {self._floor})"
+        listed = ", ".join([key, begins, f"CASE WHEN to_serial <= {now} THEN to_serial END", *columns])
         return plain(self._connection).execute(
             f"SELECT {listed} FROM {table} WHERE from_serial <= {now} "
-            f"AND (to_serial IS NULL OR to_serial > {self._floor}) ORDER BY {key}"
+            f"AND (to_serial IS NULL OR to_serial > {self._floor}) AND {where} ORDER BY {key}, {begins}"
         )
 
     def _beside(
