@@ -232,7 +232,7 @@ def _rows(entry: Entry, published: int, found: Leaves, erased: Mapping[int, int]
     unlisted = [place for place in found.blank if place not in erased]
     if unlisted:
         yield Finding(entry.number, codes.audit_row_blanked(None, version=entry.number, rows=len(unlisted)))
-    for by in sorted({by for place, by in erased.items() if place not in set(found.blank)}):
+    for by in sorted({erased[place] for place in erased.keys() - set(found.blank)}):
         yield Finding(entry.number, codes.audit_erasure_unfinished(None, version=entry.number, by=by))
     if leaves.root(found.rows, found.nodes) != entry.root or found.rows != published:
         problem = codes.audit_rows_changed(None, version=entry.number, found=found.rows, published=published)
