@@ -33,6 +33,8 @@ SCOPES: dict[tuple[str, str], Scope | None] = {
     ("DELETE", "/v1/customers/{id}/tags/{tag}"): "tags:write",
     ("PUT", "/v1/customers/{id}/tiers/{tier}"): "tags:write",
     ("DELETE", "/v1/customers/{id}/tiers/{tier}"): "tags:write",
+    # It cannot be taken back, and touches what an audit rests on.
+    ("DELETE", "/v1/customers/{id}"): "admin",
     ("GET", "/v1/runs"): "runs:execute",
     ("GET", "/v1/runs/{run}"): "runs:execute",
     ("POST", "/v1/runs"): "runs:execute",
@@ -58,6 +60,24 @@ REMEMBERED = 1.0
 """Seconds for which a key is not looked up again, and so for which a revoked one may still count."""
 FAILURES = 10
 """Keys that do not count, from one address in a minute; then they are not even called wrong."""
+
+
+def methods(path: str) -> set[str]:
+    """What a path is for: several operations may lie at one."""
+    segments = path.split("/")
+    return {
+        method
+        for method, template in SCOPES
+        if len(parts := template.split("/")) == len(segments)
+        and all(_is_part(*pair) for pair in zip(parts, segments, strict=True))
+    }
+
+
+def _is_part(template: str, segment: str) -> bool:
+    """Whether a segment of a path is one of a template: `{run}:cancel` of `17:cancel`."""
+    _, brace, rest = template.rpartition("}")
+    return segment == template if not brace else len(segment) > len(rest) and segment.endswith(rest)
+
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -18,6 +18,7 @@ from . import (
     by_hand,
     changes,
     customers,
+    erasure,
     evidence,
     health,
     members,
@@ -30,7 +31,7 @@ from . import (
     tags,
     versions,
 )
-from .access import Access
+from .access import Access, methods
 from .aside import Aside
 from .edge import Edge
 from .logs import Log
@@ -89,12 +90,13 @@ def create_app(
         routes=customer_routes.routes,
         dependencies=[Depends(access.guard)],
     )
-    problems.install(app)
+    problems.install(app, methods)
     for module in (tags, members, evidence, versions, rulesets, health):
         app.include_router(module.router(published))
     app.include_router(changes.router(published, stopping))
     app.include_router(metrics.router(published, figures))
     app.include_router(by_hand.router(published, desk))
+    app.include_router(erasure.router(published, desk))
     app.include_router(runs.router(published, desk, once, processes))
     app.include_router(plans.router(published, once, processes))
     described: dict[str, Any] = {}

@@ -25,7 +25,7 @@ Actor = Annotated[
     Query(min_length=1, max_length=100, pattern=NAME, description="Who, as the application knows its users."),
 ]
 
-_REFUSED = (
+REFUSED = (
     problems.path_unreadable,
     problems.parameter_unknown,
     problems.parameter_invalid,
@@ -88,7 +88,7 @@ def router(published: Published, desk: Desk) -> APIRouter:
         operation_id="setTag",
         summary="Set a manual tag",
         description=_ASIDE,
-        responses=refusals(*_REFUSED, *_OF_BODIES),
+        responses=refusals(*REFUSED, *_OF_BODIES),
         dependencies=[Depends(parameters.only())],
     )
     async def set_tag(request: Request, id: Id, tag: str, body: SetTag) -> Response:
@@ -102,7 +102,7 @@ def router(published: Published, desk: Desk) -> APIRouter:
         operation_id="removeTag",
         summary="Take a manual tag away",
         description=_ASIDE,
-        responses=refusals(*_REFUSED),
+        responses=refusals(*REFUSED),
         dependencies=[Depends(parameters.only("reason", "actor"))],
     )
     async def remove_tag(request: Request, id: Id, tag: str, reason: Reason, actor: Actor = None) -> Response:
@@ -114,7 +114,7 @@ def router(published: Published, desk: Desk) -> APIRouter:
         operation_id="setLevel",
         summary="Set the level of a tier",
         description=_ASIDE,
-        responses=refusals(*_REFUSED, *_OF_BODIES),
+        responses=refusals(*REFUSED, *_OF_BODIES),
         dependencies=[Depends(parameters.only())],
     )
     async def set_level(request: Request, id: Id, tier: str, body: SetLevel) -> Response:
@@ -136,7 +136,7 @@ def router(published: Published, desk: Desk) -> APIRouter:
         operation_id="removeLevel",
         summary="Take a level away that was set",
         description=_ASIDE,
-        responses=refusals(*_REFUSED),
+        responses=refusals(*REFUSED),
         dependencies=[Depends(parameters.only("reason", "actor"))],
     )
     async def remove_level(request: Request, id: Id, tier: str, reason: Reason, actor: Actor = None) -> Response:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import cast
@@ -175,10 +175,13 @@ def response(refused: Refused) -> Response:
 # -- what is raised, as problems -----------------------------------------------------------------------------
 
 
-def install(app: FastAPI) -> None:
-    """Make problems of everything that is raised while a request is answered."""
+def install(app: FastAPI, methods: Callable[[str], set[str]]) -> None:
+    """Make problems of everything that is raised while a request is answered. `methods` are those of a path."""
 
     async def handled(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            known = filter(None, (error.headers or {}).get("Allow", "").split(", "))
+            return response(_not_allowed({*known, *methods(request.scope["path"])}))
         return answer(error)
 
     for kind in (HTTPException, RequestValidationError, ClientDisconnect, ProblemError, Exception):
@@ -214,14 +217,15 @@ def _of_parameters(error: RequestValidationError) -> Refused:
     return parameter_invalid(parameter=str(first["loc"][-1]), wrong=_said(first))
 
 
+def _not_allowed(allowed: set[str]) -> Refused:
+    if "GET" in allowed:
+        allowed.add("HEAD")
+    refused = method_not_allowed()
+    refused.headers = {"allow": ", ".join(sorted(allowed))}
+    return refused
+
+
 def _of_framework(error: HTTPException) -> Refused:
-    if error.status_code == 405:
-        allowed = {*(error.headers or {}).get("Allow", "").split(", ")}
-        if "GET" in allowed:
-            allowed.add("HEAD")
-        refused = method_not_allowed()
-        refused.headers = {"allow": ", ".join(sorted(allowed))}
-        return refused
     if error.status_code == 404:
         return path_unknown()
     return internal_error() if error.status_code >= 500 else body_unreadable()

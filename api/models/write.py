@@ -31,6 +31,14 @@ class SetLevel(SetTag):
     level: str
 
 
+class Forgotten(Provenance):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{**PROVENANCE, "pending": False}]})
+
+    pending: Annotated[
+        bool, Field(description="Remnants lie in the store's files while somebody reads them; the next write clears.")
+    ]
+
+
 class Setting(Shape):
     kind: Literal["tag", "tier"]
     name: str

@@ -112,11 +112,13 @@ def test_there_is_nothing_elsewhere(client: TestClient, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        *[(m, "/v1/customers/17", "GET, HEAD") for m in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "X")],
+        *[(m, "/v1/customers/17", "DELETE, GET, HEAD") for m in ("POST", "PUT", "PATCH", "OPTIONS", "TRACE", "X")],
+        ("GET", "/v1/customers/17/tags/VIP", "DELETE, PUT"),
         ("GET", "/v1/customers:batchGet", "POST"),
         ("POST", "/v1/tags", "GET, HEAD"),
         ("DELETE", "/v1/tags/VIP/customers", "GET, HEAD"),
         ("POST", "/livez", "GET, HEAD"),
+        ("POST", "/openapi.json", "GET, HEAD"),
     ],
 )
 def test_a_method_that_is_not_for_a_path_is_refused(client: TestClient, method: str, path: str, allowed: str) -> None:

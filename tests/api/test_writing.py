@@ -242,3 +242,35 @@ def test_a_version_is_rolled_back_with_a_reason(folder: Path, client: TestClient
 def test_a_run_that_is_not_there_is_told(client: TestClient) -> None:
     assert problem(client.get("/v1/runs/none")) == (404, "run_unknown")
     assert problem(client.post("/v1/runs/none:publish", json=WHY)) == (404, "run_unknown")
+
+
+# -- forgetting --------------------------------------------------------------------------------------------
+
+
+def test_a_forgotten_customer_is_gone_from_every_version(client: TestClient) -> None:
+    seen = client.get("/v1/customers/1").headers["etag"]
+    client.put("/v1/customers/2/tags/Blocked", json=WHY)
+    moved = client.delete("/v1/customers/1?reason=asked", headers={"if-match": seen})
+    assert problem(moved) == (412, "version_moved")
+    assert problem(client.delete("/v1/customers/1")) == (400, "parameter_invalid")
+    assert problem(client.delete("/v1/customers/1?reason=of%201")) == (409, "refused")
+
+    answer = client.delete("/v1/customers/1?reason=asked&actor=ana")
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json().keys() == PROVENANCE | {"pending"}
+    assert client.get("/v1/versions/3").json()["kind"] == "forget"
+    for version in ("", "?version=1", "?version=2"):
+        assert problem(client.get(f"/v1/customers/1{version}")) == (404, "customer_unknown")
+    assert client.get("/v1/customers/2").json()["version"] == 3
+    assert problem(client.delete("/v1/customers/1?reason=asked")) == (409, "refused")
+    assert problem(client.delete("/v1/customers/stranger?reason=asked")) == (404, "customer_unknown")
+
+
+def test_only_an_administrator_forgets(folder: Path, client: TestClient) -> None:
+    statuses = []
+    for scope in ("tags:write", "admin"):
+        secret = keys.create(folder, "default", scope, [scope], expires=None, actor="test").secret
+        headers = {"authorization": f"Bearer {secret}"}
+        statuses.append(client.delete("/v1/customers/1?reason=asked", headers=headers).status_code)
+    assert statuses == [403, 200]
