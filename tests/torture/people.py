@@ -44,7 +44,8 @@ class Life:
 
     def kill(self) -> None:
         assert self.process.pid
-        os.kill(self.process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # It may just have ended by itself.
+            os.kill(self.process.pid, signal.SIGKILL)
         self.process.join()
 
 
