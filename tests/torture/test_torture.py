@@ -25,7 +25,7 @@ def test_a_damaged_file_is_named_and_never_answered_from(tmp_path: Path, times: 
     counts = damage.torture(tmp_path / "damage", 5, 1, most=times)
 
     assert nothing_wrong(counts)
-    assert counts["named"] > times / 2
+    assert counts["named"] > times / 4  # The rest hit files that say nothing of a version.
 
 
 @pytest.mark.parametrize("kills", [pytest.param(3, id="few"), pytest.param(25, id="more", marks=pytest.mark.slow)])
