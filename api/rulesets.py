@@ -56,7 +56,7 @@ def router(published: Published) -> APIRouter:
                 {
                     **provenance.members,
                     "name": published.manifest.name,
-                    "timezone": published.manifest.timezone,
+                    "timezone": computed.timezone or published.manifest.timezone,
                     "parameters": as_json(computed.parameters),
                     "files": dict(files),
                 }

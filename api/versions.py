@@ -63,6 +63,9 @@ def router(published: Published) -> APIRouter:
         body = {
             **provenance.members,
             **_short(found, number in published.store.line()),
+            "begun_by": found.begun_by,
+            "begun_at": as_json(found.begun_at),
+            "held": list(found.held),
             "parameters": as_json(found.parameters),
             "engine": found.engine,
             "git_commit": found.git_commit,

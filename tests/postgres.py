@@ -110,6 +110,11 @@ def owner() -> str:
     return conninfo.make_conninfo(server(), dbname=_database(), user=OWNER, password="owns")
 
 
+def superuser() -> str:
+    """What somebody connects to whom nothing stops."""
+    return conninfo.make_conninfo(server(), dbname=_database())
+
+
 @contextmanager
 def shop() -> Iterator[Admin]:
     """An empty schema `shop`, which the reader and the owner may read, all that is made in it included."""

@@ -206,6 +206,9 @@ class VersionInFull(_Version, Provenance):
                 {
                     **PROVENANCE,
                     **_VERSION,
+                    "begun_by": "scheduler",
+                    "begun_at": "2026-04-01T02:00:00.004+00:00",
+                    "held": [],
                     "parameters": {"vip_floor": "10000"},
                     "engine": "duckdb 2.0",
                     "git_commit": None,
@@ -226,6 +229,9 @@ class VersionInFull(_Version, Provenance):
         },
     )
 
+    begun_by: Annotated[str | None, Field(description="Who began its run; `actor` published it.")]
+    begun_at: datetime | None
+    held: Annotated[list[str], Field(description="Why it was held, where somebody published it all the same.")]
     parameters: Annotated[dict[str, Any], Field(description="The values that were in force.")]
     engine: str
     git_commit: str | None

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from hashlib import sha256
 
 from ruleengine.checking.context import Context
 from ruleengine.checking.examples import check_examples
@@ -12,7 +11,7 @@ from ruleengine.checking.guards import check_guards
 from ruleengine.checking.parameters import check_parameters, override
 from ruleengine.checking.remembering import check_former_names, manual_tags, manual_tiers, preferences
 from ruleengine.checking.rules import check_ladder, check_tag, entity_condition, order
-from ruleengine.checking.ruleset import Entity, Ladder, Parameter, Rule, Ruleset, Tag
+from ruleengine.checking.ruleset import Entity, Ladder, Parameter, Rule, Ruleset, Tag, ruleset_hash
 from ruleengine.checking.scope import Scope, declare, near
 from ruleengine.checking.typing import Typing
 from ruleengine.checking.uses import Reader, follow, is_used, nothing_else, replaced, standing
@@ -117,7 +116,7 @@ def check(
         ladders={rule.name: rule for rule in rules.values() if isinstance(rule, Ladder)},
         order=ordered,
         sources=uses.sources,
-        hash=_hash(uses.sources, name, timezone),
+        hash=ruleset_hash(name, timezone, {source.path: source.text for source in uses.sources}),
         uses=uses.brought,
         examples=examples,
         checks=checks,
@@ -167,12 +166,3 @@ def _warn_unused(scope: Scope, typing: Typing) -> None:
             span: Span = statement.name.span
             if name not in used and not is_used(span.source):
                 typing.problems.add(codes.unused(span, kind=Word(kind), name=name))
-
-
-def _hash(files: Sequence[Source], name: str, timezone: str) -> str:
-    digest = sha256()
-    ordered = sorted(files, key=lambda source: source.path)
-    for part in (name, timezone, *(part for source in ordered for part in (source.path, source.text))):
-        encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    return digest.hexdigest()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 from ruleengine.checking.expressions import Expression
@@ -313,7 +314,7 @@ class Ruleset:
     uses: Mapping[str, Span]
     """By the name of a file that is not the ruleset's own, the `use` that brings it in."""
     hash: str
-    """SHA-256 (hex) of name, timezone and the names and texts of `sources`."""
+    """See `ruleset_hash`."""
     checks: "tuple[Check, ...]" = ()
     """What the data, and what would be published, must meet."""
     examples: tuple[Example, ...] = ()
@@ -329,3 +330,13 @@ class Ruleset:
             if column.name == name:
                 return column
         return None
+
+
+def ruleset_hash(name: str, timezone: str, texts: Mapping[str, str]) -> str:
+    """SHA-256 (hex) of a ruleset's name and timezone, and of the name and text of each rule file in the order of names:
+    each preceded by its length in bytes (UTF-8), as eight bytes, the highest first."""
+    digest = sha256()
+    for part in (name, timezone, *(part for file in sorted(texts.items()) for part in file)):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()

@@ -73,6 +73,8 @@ def version(report: VersionInFull, terminal: Terminal) -> Iterator[str]:
     facts = [
         ("kind", _kind(found, report.in_line)),
         ("made", f"{moment(found.created_at)} by {plain(found.actor)}"),
+        ("held", "; ".join(map(plain, found.held))),
+        ("begun", f"{moment(found.begun_at)} by {plain(found.begun_by)}" if found.begun_at and found.begun_by else ""),
         ("reason", plain(found.reason or "")),
         ("base", str(found.base or "")),
         ("rules", found.ruleset_hash[:HASH]),

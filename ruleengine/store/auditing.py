@@ -6,16 +6,20 @@ A store reads its rows and hashes them (`Kept`). What they have to come to is de
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
+from ruleengine.checking.ruleset import ruleset_hash
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem
-from ruleengine.store import leaves
+from ruleengine.store import carried, leaves
+from ruleengine.store.carried import Made
+from ruleengine.store.ledger import text_of
 from ruleengine.store.records import Identity, Key, RunState, VersionKind
 from ruleengine.store.refusals import StoreUnusableError
 
-COMPUTED_FROM = ("as_of", "ruleset_hash", "parameters", "fingerprint", "engine", "git_commit", "git_author")
+COMPUTED_FROM = ("as_of", "ruleset_hash", "timezone", "parameters", "fingerprint", "engine", "git_commit", "git_author")
 """What the header of a run says, and that of its version says again."""
 SHOWN = 3
 """So many rows of a version are told one by one."""
@@ -101,6 +105,12 @@ class Kept:
     leaves: Mapping[int, Leaves]
     runs: Mapping[str, Mapping[str, Any]]
     """By id: the rows of the ledger."""
+    carried: Made
+    """By run."""
+    texts: Mapping[str, Mapping[str, str]]
+    """By the hash of their ruleset and by path: the rule files."""
+    secret: str | None
+    """Of the hashes of who was forgotten."""
     current: int | None
 
 
@@ -128,7 +138,7 @@ def refuse_changed(found: Audit) -> None:
 
 
 def _chain(kept: Kept) -> Iterator[Finding]:
-    erased = _erased(kept.entries)
+    erased, handed_on = _erased(kept.entries), _handed_on(kept.entries)
     before: Entry | None = None
     for entry in kept.entries:
         for missing in range(1 + (before.number if before else 0), entry.number):
@@ -137,6 +147,8 @@ def _chain(kept: Kept) -> Iterator[Finding]:
             header = json.loads(entry.header)
             yield from _copies(kept, entry, header)
             yield from _rows(entry, header["leaves"], kept.leaves[entry.number], erased.get(entry.number, {}))
+            yield from _carried(kept, entry, handed_on.get(entry.number))
+            yield from _texts(kept, entry, header)
         else:
             yield Finding(entry.number, codes.audit_entry_changed(None, version=entry.number))
         if before and before.number == entry.number - 1 and entry.previous_hash != before.hash and _is_whole(entry):
@@ -173,15 +185,38 @@ def _copies(kept: Kept, entry: Entry, header: Mapping[str, Any]) -> Iterator[Fin
         said["runs.detached"] = (bool(run["detached"]), header["detached"])
         said |= {f"runs.{name}": (_read(run[name]), header[name]) for name in ("counts", "movement", "report")}
         computed = _read(run["header"])
-        said["runs.header"] = (computed, {name: header[name] for name in COMPUTED_FROM})
+        said["runs.header"] = (computed, {name: header[name] for name in COMPUTED_FROM if name in header})
+        said["runs.finished_at"] = (run["finished_at"], _told_at(header["created_at"]))
         staged = _read(run["staged"])
-        said["runs.staged"] = (
-            [staged.get(name) for name in ("number", "leaves", "root")] if isinstance(staged, dict) else staged,
-            [entry.number, header["leaves"], entry.root],
-        )
+        found = [staged.get(name) for name in ("number", "leaves", "root")] if isinstance(staged, dict) else staged
+        said["runs.staged"] = (found, [entry.number, header["leaves"], entry.root])
+        if header.get("carried") is not None:
+            said["runs.actor"] = (run["actor"], header["begun_by"])
+            said["runs.started_at"] = (run["started_at"], _told_at(header["begun_at"]))
+            said["runs.reasons"] = (_read(run["reasons"]), header["held"])
+            said["runs.staged.hands"] = (staged.get("hands") if isinstance(staged, dict) else staged, header["hands"])
+    if header["kind"] == VersionKind.FORGET:
+        secret = None if kept.secret is None else leaves.secret(kept.secret)
+        said["meta.forgotten_secret"] = (secret, header["report"]["forgotten"]["secret"])
     for what, (found, published) in said.items():
         if json.dumps(found, sort_keys=True) != json.dumps(published, sort_keys=True):
             yield copy_differs(entry.number, what)
+
+
+def _told_at(moment: str) -> str:
+    """A moment as the rows of runs have it."""
+    return text_of(datetime.fromisoformat(moment))
+
+
+def _texts(kept: Kept, entry: Entry, header: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether the texts of the rules come to the hash of their ruleset."""
+    if header.get("timezone") is None:
+        return  # Its format did not keep it, and the hash covers it.
+    wanted = header["ruleset_hash"]
+    texts = kept.texts.get(wanted, {})
+    if ruleset_hash(header["identity"]["ruleset"], header["timezone"], texts) != wanted:
+        files = ", ".join(texts) or None
+        yield Finding(entry.number, codes.audit_texts_differ(None, version=entry.number, hash=wanted, files=files))
 
 
 def _read(text: str | None) -> Any:
@@ -216,6 +251,29 @@ def _erased(entries: Sequence[Entry]) -> Mapping[int, Mapping[int, int]]:
         for version, first, count in (report or {}).get("forgotten", {}).get("leaves", ()):
             found.setdefault(version, {}).update(dict.fromkeys(range(first, first + count), entry.number))
     return found
+
+
+def _handed_on(entries: Sequence[Entry]) -> Mapping[int, Mapping[str, str]]:
+    """By version the hashes of what it hands on: those of the last version that speaks of them."""
+    found: dict[int, Mapping[str, str]] = {}
+    for entry in entries:
+        header = _read(entry.header) if _is_whole(entry) else {}
+        if header.get("carried") is not None:
+            found[entry.number] = header["carried"]
+        if header.get("kind") == VersionKind.FORGET:
+            found |= {int(number): of for number, of in header["report"]["forgotten"]["carried"].items()}
+    return found
+
+
+def _carried(kept: Kept, entry: Entry, published: Mapping[str, str] | None) -> Iterator[Finding]:
+    if published is None:
+        return
+    staged = _read(kept.runs.get(entry.run, {}).get("staged"))
+    nonce = staged.get("nonce") if isinstance(staged, dict) else None
+    found = carried.hashes(str(nonce), kept.carried.get(entry.run, {}))
+    for part, hash_ in published.items():
+        if found.get(part) != hash_:
+            yield Finding(entry.number, codes.audit_carried_differs(None, version=entry.number, part=part))
 
 
 def _rows(entry: Entry, published: int, found: Leaves, erased: Mapping[int, int]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ import duckdb
 from ruleengine.diagnostics import codes
 from ruleengine.store import (
     canonical,
+    carried,
     changes,
     integrity,
     ledger,
@@ -115,9 +116,10 @@ class Desk:
         if run.base is not None:
             staging.write_arrivals(duck, self.folder.arrivals(run.id))
         sealed = self.seal(run, duck, customers, changes_sql, shape)
+        staged = self.carry(run, duck, replace(sealed, memory=memory, overlay=overlay, hands=hands))
         with transaction(self.ledger):
             ledger.add_names(self.ledger, names)
-            self.note(run, replace(sealed, memory=memory, overlay=overlay, hands=hands), linked)
+            self.note(run, staged, linked)
         reach("staged")
 
     def note(self, run: Run, staged: versions.StagedFiles, linked: Mapping[Path, Path] | None = None) -> None:
@@ -144,6 +146,10 @@ class Desk:
         staging.write_changes(duck, changes_sql, path, number)
         leaves, root = changes.root(duck, path)
         return versions.StagedFiles(number=number, leaves=leaves, root=root, words=shape.words, ladders=shape.ladders)
+
+    def carry(self, run: Run, duck: duckdb.DuckDBPyConnection, staged: versions.StagedFiles) -> versions.StagedFiles:
+        """Seal what the run hands on to the next one."""
+        return carried.seal(duck, self.folder, run.id, run.kind, run.base, staged)
 
     def _salt_pieces(self) -> list[Path]:
         rows = self.ledger.execute("SELECT path FROM salt_pieces ORDER BY path")
@@ -265,6 +271,7 @@ def header_of(version: Version, fingerprint: str | None) -> RunHeader:
     return RunHeader(
         as_of=version.as_of,
         ruleset_hash=version.ruleset_hash,
+        timezone=version.timezone,
         texts={},
         parameters=version.parameters,
         fingerprint=fingerprint,

@@ -60,7 +60,7 @@ def publish(desk: Desk, write: ManualWrite, current: Version, before: bytes, ser
         with whole(desk.folder.memory(run.id)) as path:
             remembering = write_memory(duck, write.customer, write.memory, desk.key_type, path)
         reach("memory-renamed")
-    staged = replace(sealed, memory=remembering, hands=base.hands)
+    staged = desk.carry(run, duck, replace(sealed, memory=remembering, hands=base.hands))
 
     def beside() -> None:
         ledger.add_run(desk.ledger, run, {})

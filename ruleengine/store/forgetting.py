@@ -19,7 +19,18 @@ import duckdb
 
 from ruleengine.diagnostics import codes
 from ruleengine.engines.forgotten import NOBODY, Forgotten
-from ruleengine.store import canonical, documents, editing, integrity, ledger, naming, remnants, versions
+from ruleengine.store import (
+    canonical,
+    carried,
+    documents,
+    editing,
+    integrity,
+    leaves,
+    ledger,
+    naming,
+    remnants,
+    versions,
+)
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.desk import Desk, header_of
 from ruleengine.store.duck import connect, literal
@@ -72,16 +83,19 @@ def publish(desk: Desk, customers: Sequence[Key], current: Version, serial: int,
     versions_of = dict(desk.ledger.execute("SELECT run, number FROM versions").fetchall())
     rewriting.keep(versions_of)
     places = rewriting.leaves(versions_of)
+    rewriting.write()
+    folder = desk.folder.at({**ledger.moved(desk.ledger), **rewriting.moved})
+    sealed_again = _sealed_again(desk.ledger, folder, rewriting)
     was = desk.row(current)
     lost = [change for customer, document in holding.items() for change in losses(customer, document)]
     run = replace(
         desk.new_run(header_of(current, None), VersionKind.FORGET, current.number),
         counts=remaining(current.counts, lost, len(holding)),
         movement=movement(len(holding)),
-        report=report(known, customers, places),
+        report=report(
+            known, customers, places, {versions_of[run]: staged.carried or {} for run, staged in sealed_again.items()}
+        ),
     )
-    rewriting.write()
-    folder = desk.folder.at({**ledger.moved(desk.ledger), **rewriting.moved})
     folder.run(run.id).mkdir(parents=True)
     linked: dict[Path, Path] = {}
     if was["has_values"]:
@@ -91,11 +105,13 @@ def publish(desk: Desk, customers: Sequence[Key], current: Version, serial: int,
     duck = connect()
     nothing = editing.changes_sql(duck, (), desk.key_type)
     staged = desk.seal(run, duck, "store_moves", nothing, Shape(base.words, base.ladders))
-    staged = replace(staged, hands=base.hands)
+    staged = desk.carry(run, duck, replace(staged, hands=base.hands))
 
     def beside() -> None:
         ledger.add_run(desk.ledger, run, {})
         rewriting.note(desk.ledger, folder)
+        for again, of in sealed_again.items():
+            update_run(desk.ledger, again, staged=versions.staged_text(of))
         desk.note(run, staged, linked)
         update_run(desk.ledger, run.id, value_columns=was["value_columns"], report=canonical.dump(run.report))
         _discard_held(desk.ledger, desk.folder)
@@ -122,10 +138,19 @@ def refuse_again(known: Forgotten, customers: Iterable[Key]) -> None:
             raise RefusedError(codes.customer_forgotten(None, customer=str(customer)))
 
 
-def report(known: Forgotten, customers: Sequence[Key], places: Sequence[Place]) -> Mapping[str, Any]:
-    """What stays with the version: who was forgotten, and which leaves lost their rows for it."""
-    hashes = sorted(known.hash(customer) for customer in customers)
-    return {"forgotten": {"customers": hashes, "leaves": sorted(list(place) for place in places)}}
+def report(
+    known: Forgotten, customers: Sequence[Key], places: Sequence[Place], carried: Mapping[int, Mapping[str, str]]
+) -> Mapping[str, Any]:
+    """What stays with the version: who was forgotten, which leaves lost their rows for it, and the new hashes of what
+    versions hand on that had rows of them."""
+    return {
+        "forgotten": {
+            "customers": sorted(known.hash(customer) for customer in customers),
+            "leaves": sorted(list(place) for place in places),
+            "carried": {str(number): dict(of) for number, of in sorted(carried.items())},
+            "secret": leaves.secret(known.secret),
+        }
+    }
 
 
 def losses(customer: Key, document: bytes) -> Iterator[Change]:
@@ -161,6 +186,20 @@ def _runs(connection: Connection) -> list[str]:
     """Those that have files."""
     rows = connection.execute("SELECT id FROM runs WHERE state IN (?, ?)", (RunState.PUBLISHED, RunState.HELD))
     return [run for (run,) in rows]
+
+
+def _sealed_again(
+    connection: Connection, folder: Folder, rewriting: "_Rewriting"
+) -> Mapping[str, versions.StagedFiles]:
+    """By run what the ledger has to know of those whose customers, or what is remembered of them, are fewer now."""
+    of = carried.published(dict(row) for row in connection.execute("SELECT * FROM runs"))
+    touched = {
+        run: of[run]
+        for file, run in rewriting.files.items()
+        if run is not None and run in of and file.name in ("arrivals.parquet", "memory.parquet", "state.parquet")
+    }
+    made = carried.blocks(rewriting.duck, folder, touched)
+    return {run: carried.sealed(staged, made[run]) for run, (*_, staged) in touched.items()}
 
 
 @dataclass(slots=True)

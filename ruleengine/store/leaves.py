@@ -20,8 +20,19 @@ count], …]}}`, rows of a version's changes being counted from 0. A row without
 blanked by somebody else. The salt is gone, so that a leaf tells nothing of what it was made of. Each of `customers` is
 a keyed hash: see `engines.forgotten`.
 
+**Carried**: what the next run builds on beside the changes. Its parts are `arrivals` (who came, and who went: customer,
+`true` or `false`; of a version without a base, everybody who is there) and `memory` (see `store.memory`), rows in the
+order of customer, kind and name. Every 1,024 rows are a block: `"block"`, then ONE field: the fields of its rows, one
+after another. Over blocks, nodes are built as over leaves. The part's hash is `"carried"`, the part's name, the
+version's nonce (32 hex digits, kept beside), the root, and stands in the header: `{"carried": {"arrivals": …, "memory":
+…}}`. Where somebody is forgotten, what is left gets a new nonce, and the report of that version the new hashes:
+`{"forgotten": {"carried": {version: {"arrivals": …, "memory": …}}}}`; the last that speaks of a version counts.
+
+**Secret**: `"secret"`, the secret of the keyed hashes: `{"forgotten": {"secret": …}}`.
+
 **Version**: `"version"`, the hash of the version with the next lower number (no value for the first), the root, the
-header: JSON text as it is kept in the ledger.
+header: JSON text as it is kept in the ledger. Its `ruleset_hash` is that of the ruleset's name
+(`{"identity": {"ruleset": …}}`), its `timezone` and the texts that are kept under it: see `checking.ruleset`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,6 +41,11 @@ from hashlib import sha256
 FAN_OUT = 1024
 ROW_FIELDS = ("customer", "kind", "name", "old", "new", "since", "rule_hash", "evidence")
 """The columns of a change that its leaf covers."""
+CARRIED = {
+    "arrivals": ("customer", "here"),
+    "memory": ("customer", "kind", "name", "matched", "level", "reached", "below"),
+}
+"""The columns of each part of what is carried."""
 
 
 def digest(*fields: str | None) -> str:
@@ -55,6 +71,14 @@ def root(leaves: int, nodes: Iterable[str]) -> str:
     return digest("root", str(leaves), level[0] if level else None)
 
 
+def carried(part: str, nonce: str, rows: int, blocks: Iterable[str]) -> str:
+    return digest("carried", part, nonce, root(rows, blocks))
+
+
+def secret(text: str) -> str:
+    return digest("secret", text)
+
+
 def version(previous: str | None, root_hash: str, header: str) -> str:
     return digest("version", previous, root_hash, header)
 
@@ -78,4 +102,17 @@ def nodes_sql(file_sql: str) -> str:
         f"SELECT sha256('4:node' || {length} || ':' || {children}) "
         f"FROM read_parquet({file_sql}, file_row_number = true) "
         f"GROUP BY file_row_number // {FAN_OUT} ORDER BY min(file_row_number)"
+    )
+
+
+def blocks_sql(part: str, files_sql: str, here: str = "here") -> str:
+    """DuckDB's query for the blocks of a part in each of some files, in order: filename, rows, hash."""
+    columns = [here if name == "here" else name for name in CARRIED[part]]
+    row = " || ".join(_field(f"{name}::VARCHAR") for name in columns)
+    return (
+        f"SELECT filename, rows, sha256('5:block' || strlen(text) || ':' || text) FROM ("
+        f"SELECT filename, file_row_number // {FAN_OUT} AS place, count(*) AS rows, "
+        f"string_agg({row}, '' ORDER BY file_row_number) AS text "
+        f"FROM read_parquet([{files_sql}], filename = true, file_row_number = true) GROUP BY filename, place) "
+        f"ORDER BY filename, place"
     )

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import duckdb
 
-from ruleengine.store import ledger, salts
+from ruleengine.store import carried, ledger, salts
 from ruleengine.store.auditing import Audit, Edited, Entry, Finding, Kept, Leaves, audit
+from ruleengine.store.carried import BATCH_FILES
 from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
+from ruleengine.store.forgetting import SECRET
 from ruleengine.store.leaves import FAN_OUT, ROW_FIELDS, leaf_sql
 from ruleengine.store.records import Identity
-from ruleengine.store.replaying import BATCH_FILES, Replay, first_line
+from ruleengine.store.replaying import Replay, first_line
 from ruleengine.store.sqlite import Connection
 
 BATCH_ROWS = 1_000_000
@@ -27,11 +29,18 @@ def prove(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folde
     ]
     pointer = ledger.pointer(connection)
     key_type = "BIGINT" if identity.has_integer_keys else "VARCHAR"
+    runs = {row["id"]: dict(row) for row in connection.execute("SELECT * FROM runs")}
+    texts: dict[str, dict[str, str]] = {}
+    for hash_, path, text in connection.execute("SELECT hash, path, text FROM texts ORDER BY path"):
+        texts.setdefault(hash_, {})[path] = text
     kept = Kept(
         identity=identity,
         entries=entries,
         leaves=_leaves(duck, connection, folder, entries, key_type),
-        runs={row["id"]: dict(row) for row in connection.execute("SELECT * FROM runs")},
+        runs=runs,
+        carried=carried.blocks(duck, folder, carried.published(runs.values())),
+        texts=texts,
+        secret=ledger.noted(connection, SECRET),
         current=pointer["version"] if pointer else None,
     )
 

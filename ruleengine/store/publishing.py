@@ -75,8 +75,8 @@ def commit(
     assert run.movement is not None
     previous_hash = previous.hash if previous else None
     header = versions.version_header_text(
-        number=staged.number,
         run=run,
+        staged=staged,
         replaces=None if run.detached or current is None else current.number,
         counts=run.counts,
         movement=run.movement,
@@ -85,7 +85,6 @@ def commit(
         actor=publication.actor,
         created_at=now,
         identity=publication.identity,
-        leaf_count=staged.leaves,
     )
     made = versions.sealed(header, previous_hash, staged.root)
     row = {

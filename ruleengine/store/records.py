@@ -63,6 +63,9 @@ class RunHeader:
 
     as_of: date
     ruleset_hash: str
+    """Of its name, `timezone` and `texts`: see `checking.ruleset.ruleset_hash`."""
+    timezone: str | None
+    """None of versions whose format did not keep it."""
     texts: Mapping[str, str]
     """The rule files by path; kept under the ruleset's hash."""
     parameters: Mapping[str, Json]
@@ -140,8 +143,15 @@ class Version:
     replaces: int | None
     """The version that was current before; None of the first one and where it is detached."""
     run: str
+    begun_by: str | None
+    """Who began that run; `actor` published it. None, as the time zone and what follows, where the format of its time
+    did not seal it."""
+    begun_at: datetime | None
+    held: tuple[str, ...]
+    """Why the run was held, where somebody published it all the same."""
     as_of: date
     ruleset_hash: str
+    timezone: str | None
     parameters: Mapping[str, Json]
     fingerprint: str | None
     engine: str

@@ -14,6 +14,7 @@ from ruleengine.diagnostics import codes
 from ruleengine.store import ledger, manual, relogging, versions
 from ruleengine.store.archive import fetched
 from ruleengine.store.auditing import Entry, Finding, copy_differs, differs, forgot, moved
+from ruleengine.store.carried import BATCH_FILES
 from ruleengine.store.comparing import name_tables
 from ruleengine.store.documents import documents_sql
 from ruleengine.store.duck import literal
@@ -21,8 +22,6 @@ from ruleengine.store.files import Folder
 from ruleengine.store.records import VersionKind
 from ruleengine.store.relations import Shape, holdings, packed, read, widened
 from ruleengine.store.sqlite import Connection, Row, plain
-
-BATCH_FILES = 500
 
 
 class Replay:
@@ -107,7 +106,7 @@ class Replay:
                 "SELECT version, count_if(here), count_if(NOT here) FROM audit_arrivals GROUP BY version"
             ).fetchall()
         }
-        last = 0
+        last, pointer = 0, ledger.pointer(self._connection)
         for entry in self._entries:
             row, header = self._rows[entry.number], json.loads(entry.header)
             serial = row["serial"]
@@ -116,6 +115,8 @@ class Replay:
             if (serial is None) != entry.detached or (serial is not None and serial <= last):
                 yield copy_differs(entry.number, "versions.serial")
             last = serial or last
+            if pointer is not None and pointer["version"] == entry.number and pointer["serial"] != serial:
+                yield copy_differs(entry.number, "pointer.serial")
             yield from moved(entry.number, header, arrivals.get(entry.number, (0, 0)), self._forgot)
 
     def _arrivals(self, entry: Entry) -> Iterator[Finding]:

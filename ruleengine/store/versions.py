@@ -45,6 +45,10 @@ class StagedFiles:
     overlay: int = 0
     """Rows of a rollback's overlay file, likewise."""
     hands: tuple[Hand, ...] = ()
+    nonce: str | None = None
+    """Of the hashes below, which tell nothing without it."""
+    carried: Mapping[str, str] | None = None
+    """The hash of each part of what the version hands on to the next run: see `leaves`. None of older formats."""
 
 
 def staged_text(files: StagedFiles) -> str:
@@ -63,7 +67,7 @@ def run_header_text(header: RunHeader) -> str:
 
 def _run_header(text: str) -> RunHeader:
     fields = json.loads(text)
-    return RunHeader(**{**fields, "as_of": date.fromisoformat(fields["as_of"]), "texts": {}})
+    return RunHeader(**{"timezone": None, **fields, "as_of": date.fromisoformat(fields["as_of"]), "texts": {}})
 
 
 def repeats(version: Version, header: RunHeader) -> bool:
@@ -79,8 +83,8 @@ def repeats(version: Version, header: RunHeader) -> bool:
 
 def version_header_text(
     *,
-    number: int,
     run: Run,
+    staged: StagedFiles,
     replaces: int | None,
     counts: Counts,
     movement: Movement,
@@ -89,20 +93,23 @@ def version_header_text(
     actor: str,
     created_at: datetime,
     identity: Identity,
-    leaf_count: int,
 ) -> str:
     """The header that the version's hash covers."""
     header = run.header
     return canonical.dump(
         {
-            "number": number,
+            "number": staged.number,
             "kind": run.kind,
             "base": run.base,
             "detached": run.detached,
             "replaces": replaces,
             "run": run.id,
+            "begun_by": run.actor,
+            "begun_at": run.started_at,
+            "held": run.reasons,
             "as_of": header.as_of,
             "ruleset_hash": header.ruleset_hash,
+            "timezone": header.timezone,
             "parameters": header.parameters,
             "fingerprint": header.fingerprint,
             "engine": header.engine,
@@ -114,7 +121,9 @@ def version_header_text(
             "actor": actor,
             "reason": reason,
             "created_at": created_at,
-            "leaves": leaf_count,
+            "leaves": staged.leaves,
+            "carried": staged.carried,
+            "hands": staged.hands,
             "identity": asdict(identity),
             "format": FORMAT,
             "language": LANGUAGE,
@@ -127,10 +136,17 @@ def sealed(header: str, previous_hash: str | None, root: str) -> Version:
     return version(header, previous_hash, root, leaves.version(previous_hash, root, header))
 
 
+_SINCE_FORMAT_3 = {"begun_by": None, "begun_at": None, "held": (), "timezone": None, "carried": None, "hands": None}
+"""What headers of older formats lack."""
+
+
 def version(header: str, previous_hash: str | None, root: str, hash_: str) -> Version:
     fields: dict[str, Any] = json.loads(header)
-    for name in ("leaves", "identity", "format", "language"):
+    fields = {**_SINCE_FORMAT_3, **fields}
+    for name in ("leaves", "carried", "hands", "identity", "format", "language"):
         del fields[name]
+    fields["begun_at"] = _moment(fields["begun_at"])
+    fields["held"] = tuple(fields["held"])
     fields["kind"] = VersionKind(fields["kind"])
     fields["as_of"] = date.fromisoformat(fields["as_of"])
     fields["created_at"] = datetime.fromisoformat(fields["created_at"])
@@ -147,7 +163,7 @@ def run(row: Mapping[str, Any]) -> Run:
         state=RunState(row["state"]),
         actor=row["actor"],
         started_at=datetime.fromisoformat(row["started_at"]),
-        finished_at=datetime.fromisoformat(row["finished_at"]) if row["finished_at"] else None,
+        finished_at=_moment(row["finished_at"]),
         header=_run_header(row["header"]),
         base=row["base"],
         detached=bool(row["detached"]),
@@ -157,3 +173,7 @@ def run(row: Mapping[str, Any]) -> Run:
         version=row["version"],
         reasons=tuple(json.loads(row["reasons"])),
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -243,7 +243,7 @@ def ruleset_of(manifest: Manifest, store: Store, version: Version) -> Ruleset:
     report = computed.report if isinstance(computed.report, Mapping) else {}
     overrides: Any = report.get("set") or {}
     sources = [Source(file, text) for file, text in texts.items()]
-    checked = check(sources, manifest.name, manifest.timezone, overrides=overrides)
+    checked = check(sources, manifest.name, computed.timezone or manifest.timezone, overrides=overrides)
     if checked.ruleset is None:
         raise ProblemError(*checked.problems)
     return checked.ruleset

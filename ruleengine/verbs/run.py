@@ -208,6 +208,7 @@ class _Work:
         return RunHeader(
             as_of=self.day,
             ruleset_hash=self.ruleset.hash,
+            timezone=self.ruleset.timezone,
             texts={source.path: source.text for source in self.ruleset.sources},
             parameters={
                 name: as_json(values if self.ruleset.parameters[name].is_list else values[0])

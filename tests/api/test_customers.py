@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from ruleengine.store.store import Store
 from tests.api.asking import PROVENANCE, RULES, client_of, problem
-from tests.store.tables import Rules, held, publish
+from tests.store.tables import Rules, held, publish, rules_hash
 
 
 def batch(client: TestClient, ids: list[Any]) -> Any:
@@ -26,7 +26,7 @@ def test_a_customer_is_told_with_the_version_he_comes_from(client: TestClient) -
     assert body == {
         "customer": "17",
         "version": 1,
-        "ruleset_hash": "rules 1",
+        "ruleset_hash": rules_hash("rules 1"),
         "as_of": "2026-03-31",
         "stale": False,
         "tags": [{"name": "New", "since": "2026-03-31"}, {"name": "VIP", "since": "2026-03-31"}],

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from ruleengine.checking.ruleset import ruleset_hash
 from ruleengine.planning.layout import TAGS_PER_WORD, LadderSlot, Layout, TagSlot, ValueColumn
 from ruleengine.planning.memory import Memory
 from ruleengine.store.records import Delta, Identity, Key, RunHeader, Version
@@ -135,11 +136,21 @@ def fill(connection: duckdb.DuckDBPyConnection, rules: Rules, customers: Mapping
             connection.execute(f"INSERT INTO {table} VALUES {marks}", [value for row in rows for value in row])
 
 
+def rule_texts(rules: str) -> dict[str, str]:
+    """Of rules that go by a word."""
+    return {"value.rules": f"# {rules}"}
+
+
+def rules_hash(rules: str) -> str:
+    return ruleset_hash(IDENTITY.ruleset, "UTC", rule_texts(rules))
+
+
 def header(as_of: date | str, *, fingerprint: str | None = None, rules: str = "rules 1") -> RunHeader:
     return RunHeader(
         as_of=date.fromisoformat(as_of) if isinstance(as_of, str) else as_of,
-        ruleset_hash=rules,
-        texts={"value.rules": f"# {rules}"},
+        ruleset_hash=rules_hash(rules),
+        timezone="UTC",
+        texts=rule_texts(rules),
         parameters={"vip_floor": 10_000},
         fingerprint=fingerprint,
         engine="duckdb",

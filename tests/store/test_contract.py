@@ -24,7 +24,7 @@ from ruleengine.store.refusals import (
 )
 from ruleengine.store.store import Store
 from tests.store.conftest import again
-from tests.store.tables import IDENTITY, RULES, Held, Rules, fill, header, held, hold, publish
+from tests.store.tables import IDENTITY, RULES, Held, Rules, fill, header, held, hold, publish, rules_hash
 
 FIRST: dict[Key, Held] = {
     1: held("VIP", loyalty="Gold", money="12500.5000", orders=7),
@@ -64,7 +64,7 @@ def test_a_store_that_was_never_written_is_empty(store: Store) -> None:
     assert store.line() == ()
     assert store.history(1) == ()
     assert store.in_force(date(2026, 1, 1)) is None
-    assert store.ruleset_texts("rules 1") is None
+    assert store.ruleset_texts(rules_hash("rules 1")) is None
 
 
 @pytest.mark.parametrize("ask", ["customer", "customers", "members", "export", "diff", "values"])
@@ -99,7 +99,7 @@ def test_a_version_tells_what_it_is_of(store: Store) -> None:
     assert version.counts.tiers == {"loyalty": {"Gold": 1, "Silver": 0, "Member": 0}}
     assert version.movement.arrived == 3
     assert version.movement.rows == 4
-    assert store.ruleset_texts("rules 1") == {"value.rules": "# rules 1"}
+    assert store.ruleset_texts(rules_hash("rules 1")) == {"value.rules": "# rules 1"}
     assert store.run(version.run).state is RunState.PUBLISHED
 
 

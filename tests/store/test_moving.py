@@ -28,7 +28,7 @@ from ruleengine.store.store import Store
 from tests import postgres
 from tests.store import test_postgres, verifier
 from tests.store.conftest import again, profile
-from tests.store.tables import IDENTITY, TEXT_IDENTITY, Held, Rules, header, held, hold, publish
+from tests.store.tables import IDENTITY, TEXT_IDENTITY, Held, Rules, header, held, hold, publish, rules_hash
 from tests.store.test_manual import BLOCKED, DAY, LEVEL, LOYALTY, PAST, RULES, VIP, block, change, standing, write
 
 KINDS = ("embedded", "postgres")
@@ -152,7 +152,7 @@ def told(store: Store, tmp_path: Path) -> dict[str, Any]:
         "current": store.current(),
         "line": store.line(),
         "runs": store.runs(),
-        "texts": store.ruleset_texts("rules 1"),
+        "texts": store.ruleset_texts(rules_hash("rules 1")),
         "keys": store.keys(),
         "documents": store.customers(customers),
         "history": [store.history(key) for key in customers],

@@ -25,13 +25,42 @@ def hashed(*fields: str | None) -> str:
 
 
 def merkle_root(leaves: list[str]) -> str:
-    level, count = leaves, len(leaves)
-    if not level:
-        return hashed("root", "0", None)
-    while True:
+    return root_over(
+        len(leaves), [hashed("node", "".join(leaves[at : at + 1024])) for at in range(0, len(leaves), 1024)]
+    )
+
+
+def root_over(count: int, level: list[str]) -> str:
+    while len(level) > 1:
         level = [hashed("node", "".join(level[at : at + 1024])) for at in range(0, len(level), 1024)]
-        if len(level) == 1:
-            return hashed("root", str(count), level[0])
+    return hashed("root", str(count), level[0] if level else None)
+
+
+def fields_of(*fields: str | None) -> str:
+    return "".join("-:" if field is None else f"{len(field.encode())}:{field}" for field in fields)
+
+
+def carried(part: str, nonce: str, texts: list[str]) -> str:
+    blocks = [hashed("block", "".join(texts[at : at + 1024])) for at in range(0, len(texts), 1024)]
+    return hashed("carried", part, nonce, root_over(len(texts), blocks))
+
+
+def handed_on(folder: Path, base: int | None, kind: str) -> dict[str, list[str]]:
+    """The rows of a version's arrivals and memory."""
+    arrivals = []
+    if kind in ("run", "rollback"):
+        file = folder / ("state.parquet" if base is None else "arrivals.parquet")
+        arrivals = [fields_of(text(row["customer"]), str(row.get("here", True)).lower()) for row in rows(file)]
+    memory = []
+    if (folder / "memory.parquet").exists():
+        names = ("customer", "kind", "name", "matched", "level", "reached", "below")
+        memory = [fields_of(*(text(row[name]) for name in names)) for row in rows(folder / "memory.parquet")]
+    return {"arrivals": arrivals, "memory": memory}
+
+
+def rules_hash(name: str, timezone: str, texts: dict[str, str]) -> str:
+    parts = [name, timezone, *(part for path in sorted(texts) for part in (path, texts[path]))]
+    return sha256(b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in parts)).hexdigest()
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -67,7 +96,23 @@ def check(store: Path) -> list[str]:
         for version, first, count in ((json.loads(header)["report"] or {}).get("forgotten") or {"leaves": ()})["leaves"]
         for place in range(count)
     }
+    wanted = {}
+    for number, _, header, *_ in versions:
+        said = json.loads(header)
+        wanted[number] = said.get("carried")
+        for other, hashes in ((said["report"] or {}).get("forgotten") or {"carried": {}})["carried"].items():
+            wanted[int(other)] = hashes
     for expected, (number, run, header, previous_hash, root, version_hash) in enumerate(versions, 1):
+        said = json.loads(header)
+        if wanted[number] is not None:
+            (staged,) = ledger.execute("SELECT staged FROM runs WHERE id = ?", (run,)).fetchone()
+            folder = store / "runs" / folders.get(run, run)
+            for part, texts in handed_on(folder, said["base"], said["kind"]).items():
+                if carried(part, json.loads(staged)["nonce"], texts) != wanted[number][part]:
+                    wrong.append(f"version {number}: {part} were changed")
+            kept = ledger.execute("SELECT path, text FROM texts WHERE hash = ?", (said["ruleset_hash"],)).fetchall()
+            if rules_hash(said["identity"]["ruleset"], said["timezone"], dict(kept)) != said["ruleset_hash"]:
+                wrong.append(f"version {number}: the texts of its rules were changed")
         leaves, order = [], []
         for place, row in enumerate(rows(store / "runs" / folders.get(run, run) / "changes.parquet")):
             is_blank = {value is None for name, value in row.items() if name != "leaf"} == {True}

@@ -6,13 +6,14 @@ analyzed, which waits for whoever still looks at what was before.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from ruleengine.engines.columns import literal
 from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.store import canonical, naming, versions
+from ruleengine.store.carried import sealed
 from ruleengine.store.desk import header_of, new_run
 from ruleengine.store.forgetting import (
     DISCARDED,
@@ -25,7 +26,7 @@ from ruleengine.store.forgetting import (
     unnamed,
     with_secret,
 )
-from ruleengine.store.postgres import changes, runs, sweeping
+from ruleengine.store.postgres import carried, changes, runs, sweeping
 from ruleengine.store.postgres.documents import rendered
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
@@ -71,25 +72,18 @@ def forget(session: Session, customers: Sequence[Key], current: Version, actor: 
     was = ledger.run_of(current.number)
     lost = [change for customer, document in holding.items() for change in losses(customer, document)]
     _discard_held(session)
+    carrying = _carrying(session, whom)
     leaves = session.rows(f"SELECT of_version, first_leaf, leaves FROM {schema}.forget(%s::{schema}.key[])", whom)
     run = replace(
         new_run(header_of(current, None), VersionKind.FORGET, current.number, actor, now),
         counts=remaining(current.counts, lost, len(holding)),
         movement=movement(len(holding)),
-        report=report(known, customers, leaves),
+        report=report(known, customers, leaves, _sealed_again(session, carrying)),
     )
     runs.add(session, run, {})
     number = 1 + (ledger.latest_number() or 0)
     count, root = changes.write(session, run.id, number, f"SELECT {changes.COLUMNS} FROM {schema}.changes WHERE false")
-    staged = runs.Staged(number=number, leaves=count, root=root, hands=versions.staged(was["staged"]).hands)
-    runs.note(
-        session,
-        run,
-        staged,
-        value_columns=was["value_columns"],
-        facts_of=was["facts_of"],
-        report=canonical.dump(run.report),
-    )
+    runs.note_edit(session, run, number, count, root, was)
     _take_names_out(session, customers)
     for name, value in ((SECRET, known.secret), (ERASING, str(session.row("SELECT clock_timestamp()")[0]))):
         session.run(
@@ -115,6 +109,33 @@ def _holding(session: Session, whom: list[Key]) -> dict[Key, bytes]:
     for customer, *holding in rows:
         held.setdefault(customer, []).append(tuple(holding))
     return {customer: rendered(of) for customer, of in held.items()}
+
+
+def _carrying(session: Session, whom: list[Key]) -> dict[str, tuple[int, versions.StagedFiles]]:
+    """By run the versions that hand on rows of theirs, and what the ledger knows of these."""
+    schema = session.schema
+    theirs = f"customer = ANY (%s::{schema}.key[])"
+    rows = session.rows(
+        f"SELECT r.id, v.number, r.staged FROM {schema}.runs r JOIN {schema}.versions v ON v.run = r.id WHERE r.id IN "
+        f"(SELECT run FROM {schema}.arrivals WHERE {theirs} UNION SELECT run FROM {schema}.memory WHERE {theirs})",
+        whom,
+        whom,
+    )
+    found = {run: (number, versions.staged(staged)) for run, number, staged in rows}
+    return {run: of for run, of in found.items() if of[1].nonce is not None}
+
+
+def _sealed_again(
+    session: Session, carrying: Mapping[str, tuple[int, versions.StagedFiles]]
+) -> Mapping[int, Mapping[str, str]]:
+    """Seal anew what is left of what these runs hand on; answers the hashes by version."""
+    made = carried.blocks(session, carrying)
+    hashes: dict[int, Mapping[str, str]] = {}
+    for run, (number, staged) in carrying.items():
+        again = sealed(staged, made[run])
+        runs.update(session, run, staged=versions.staged_text(again))
+        hashes[number] = again.carried or {}
+    return hashes
 
 
 def _discard_held(session: Session) -> None:

@@ -2,9 +2,12 @@
 
 from psycopg.rows import dict_row
 
+from ruleengine.engines.columns import literal
 from ruleengine.store.auditing import Audit, Edited, Entry, Kept, Leaves, audit
+from ruleengine.store.carried import published
+from ruleengine.store.forgetting import SECRET
 from ruleengine.store.leaves import FAN_OUT, ROW_FIELDS
-from ruleengine.store.postgres import replaying
+from ruleengine.store.postgres import carried, replaying
 from ruleengine.store.postgres.changes import leaf_sql
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
@@ -23,11 +26,18 @@ def prove(ledger: Ledger, identity: Identity) -> Audit:
     ]
     with session.told(), session.connection.cursor(row_factory=dict_row) as cursor:
         runs = {row["id"]: row for row in cursor.execute(f"SELECT * FROM {schema}.runs".encode())}
+    texts: dict[str, dict[str, str]] = {}
+    for hash_, path, text in session.rows(f"SELECT hash, path, text FROM {schema}.texts ORDER BY path"):
+        texts.setdefault(hash_, {})[path] = text
+    secret = session.row(f"SELECT value FROM {schema}.meta WHERE name = {literal(SECRET)}")
     kept = Kept(
         identity=identity,
         entries=entries,
         leaves=_leaves(session, entries),
         runs=runs,
+        carried=carried.blocks(session, published(runs.values())),
+        texts=texts,
+        secret=secret[0] if secret else None,
         current=ledger.current_number(),
     )
     return audit(kept, lambda sound, is_all: replaying.findings(ledger, sound, is_all))

@@ -130,8 +130,8 @@ def _append(
     assert run.movement is not None
     previous_hash = previous.hash if previous else None
     header = versions.version_header_text(
-        number=staged.number,
         run=run,
+        staged=staged,
         replaces=None if run.detached or current is None else current.number,
         counts=run.counts,
         movement=run.movement,
@@ -140,7 +140,6 @@ def _append(
         actor=actor,
         created_at=now,
         identity=identity,
-        leaf_count=staged.leaves,
     )
     made = versions.sealed(header, previous_hash, staged.root)
     session.run(

@@ -37,7 +37,11 @@ def findings(ledger: Ledger, entries: Sequence[Entry], is_all: bool) -> Iterator
         f"SELECT v.number, c.customer, c.here FROM {schema}.arrivals c {line}) t GROUP BY version, customer) t",
     )
     yield from _differing(ledger, "assignments", _assignments(ledger, last))
-    yield from _differing(ledger, "customers", _customers(ledger, ledger.names(), last))
+    names = ledger.names()
+    if len({each.place for each in names.ladders}) == len(names.ladders):
+        yield from _differing(ledger, "customers", _customers(ledger, names, last))
+    elif entries:
+        yield copy_differs(entries[0].number, "names")
     yield from _log(ledger, entries, last)
     arrivals = {
         number: (came, gone)

@@ -9,7 +9,7 @@ from ruleengine.store import canonical, editing, versions
 from ruleengine.store.desk import header_of, new_run
 from ruleengine.store.manual import entry
 from ruleengine.store.names import Names
-from ruleengine.store.postgres import changes, holdings, manual, memory, runs, staging
+from ruleengine.store.postgres import carried, changes, holdings, manual, memory, runs, staging
 from ruleengine.store.postgres.comparing import TEXTS
 from ruleengine.store.postgres.holdings import State
 from ruleengine.store.postgres.ledger import Ledger
@@ -67,7 +67,7 @@ def rollback(session: Session, target: Version, current: Version, actor: str, no
     )
     number = 1 + (ledger.latest_number() or 0)
     leaves, root = changes.write(session, run.id, number, restored)
-    staged = runs.Staged(number=number, leaves=leaves, root=root, hands=there)
+    staged = carried.seal(session, run.id, runs.Staged(number=number, leaves=leaves, root=root, hands=there))
     runs.note(session, run, staged, value_columns=was["value_columns"], facts_of=was["facts_of"])
     return run
 
@@ -155,15 +155,7 @@ def set_manual(session: Session, write: ManualWrite, current: Version, actor: st
     number = 1 + (ledger.latest_number() or 0)
     leaves, root = changes.write(session, run.id, number, f"SELECT {changes.COLUMNS} FROM store_decided")
     manual.add(session, [entry(write, number, current.as_of, actor)])
-    staged = runs.Staged(number=number, leaves=leaves, root=root, hands=versions.staged(was["staged"]).hands)
-    runs.note(
-        session,
-        run,
-        staged,
-        value_columns=was["value_columns"],
-        facts_of=was["facts_of"],
-        report=canonical.dump(run.report),
-    )
+    runs.note_edit(session, run, number, leaves, root, was)
     return run
 
 

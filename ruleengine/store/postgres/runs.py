@@ -7,6 +7,7 @@ from typing import Any
 from ruleengine.diagnostics import codes
 from ruleengine.store import canonical, versions
 from ruleengine.store.ledger import text_of
+from ruleengine.store.postgres import carried
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import Run, RunState
 from ruleengine.store.refusals import StoreUnusableError
@@ -53,4 +54,17 @@ def note(session: Session, run: Run, staged: Staged, **fields: Any) -> None:
         movement=run.movement and canonical.dump(asdict(run.movement)),
         staged=versions.staged_text(staged),
         **fields,
+    )
+
+
+def note_edit(session: Session, run: Run, number: int, leaves: int, root: str, base: Mapping[str, Any]) -> None:
+    """Write what is known of a version that computes nothing: what rules read is its base's."""
+    staged = Staged(number=number, leaves=leaves, root=root, hands=versions.staged(base["staged"]).hands)
+    note(
+        session,
+        run,
+        carried.seal(session, run.id, staged),
+        value_columns=base["value_columns"],
+        facts_of=base["facts_of"],
+        report=canonical.dump(run.report),
     )

@@ -7,7 +7,7 @@ from ruleengine.planning.layout import Layout
 from ruleengine.sql.postgres import short
 from ruleengine.store.archive import columns_text
 from ruleengine.store.names import Names
-from ruleengine.store.postgres import changes, comparing
+from ruleengine.store.postgres import carried, changes, comparing
 from ruleengine.store.postgres.holdings import MEMBERS
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.runs import Staged, note
@@ -42,7 +42,7 @@ def stage(session: Session, run: Run, layout: Layout) -> Delta:
     note(
         session,
         staged,
-        Staged(number=number, leaves=leaves, root=root, hands=hands),
+        carried.seal(session, run.id, Staged(number=number, leaves=leaves, root=root, hands=hands)),
         value_columns=columns_text(layout.values),
         facts_of=run.id,
     )
