@@ -463,7 +463,7 @@ class EmbeddedStore:
             connection = self._ledger.writing(identity)
             try:
                 desk = Desk(self._folder, self._ledger, connection, identity, actor, self._clock)
-                with EmbeddedWriter(desk) as writer:
+                with EmbeddedWriter(desk, self.book) as writer:
                     yield writer
             finally:
                 sqlite.empty_log(connection)

@@ -8,7 +8,6 @@ and which takes no knowledge of whom they are.
 """
 
 import json
-import re
 import secrets
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,16 +30,19 @@ from ruleengine.store import (
     remnants,
     versions,
 )
+from ruleengine.store.book import Book
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.desk import Desk, header_of
 from ruleengine.store.duck import connect, literal
 from ruleengine.store.files import Folder, copy, sync_folder, whole
+from ruleengine.store.jobs import Jobs
 from ruleengine.store.ledger import update_run
 from ruleengine.store.names import Names
 from ruleengine.store.publishing import SERIAL_STEP
 from ruleengine.store.records import GIVEN, Change, Counts, Key, Kind, Movement, RunState, Version, VersionKind
 from ruleengine.store.refusals import RefusedError, unknown_customer
 from ruleengine.store.relations import ROW_GROUP, Shape, read
+from ruleengine.store.replies import Replies
 from ruleengine.store.sqlite import Connection
 from ruleengine.store.steps import reach
 
@@ -65,7 +67,7 @@ def forgotten(connection: Connection) -> Forgotten:
     return Forgotten(secret, frozenset(hash_ for (hashes,) in rows for hash_ in json.loads(hashes)))
 
 
-def publish(desk: Desk, customers: Sequence[Key], current: Version, serial: int, reason: str) -> Version:
+def publish(desk: Desk, customers: Sequence[Key], current: Version, serial: int, reason: str, book: Book) -> Version:
     known = with_secret(forgotten(desk.ledger))
     refuse_again(known, customers)
     number = 1 + (ledger.latest_number(desk.ledger) or 0)
@@ -81,6 +83,7 @@ def publish(desk: Desk, customers: Sequence[Key], current: Version, serial: int,
         if customer not in found:
             raise unknown_customer(customer, current.number)
     versions_of = dict(desk.ledger.execute("SELECT run, number FROM versions").fetchall())
+    forget_told(book, customers)
     rewriting.keep(versions_of)
     places = rewriting.leaves(versions_of)
     rewriting.write()
@@ -153,6 +156,14 @@ def report(
     }
 
 
+def forget_told(book: Book, customers: Iterable[Key]) -> None:
+    """Keep nothing of what jobs and requests were told of them. It comes first: whoever finishes an erasure that ended
+    before its time does not know whom to look for."""
+    names = naming.pattern(customers)
+    Jobs(book).forget(names)
+    Replies(book).forget(names)
+
+
 def losses(customer: Key, document: bytes) -> Iterator[Change]:
     """All that a customer has, as changes that take it away."""
     holding = json.loads(document)
@@ -172,11 +183,6 @@ def remaining(before: Counts, lost: Sequence[Change], customers: int) -> Counts:
 def movement(customers: int) -> Movement:
     """Nobody is told what it was that they had."""
     return Movement(rows=0, customers=0, arrived=0, vanished=customers, added={}, removed={}, tiers={}, classes={})
-
-
-def unnamed(reasons: Sequence[str], names: re.Pattern[str]) -> list[str]:
-    """Why a run failed, without the keys that the words name."""
-    return [names.sub("…", reason) for reason in reasons]
 
 
 # -- files ---------------------------------------------------------------------------------------------------
@@ -350,6 +356,6 @@ def _erase(connection: Connection, customers: Sequence[Key], names: Names) -> No
     for run, reasons in connection.execute(
         "SELECT id, reasons FROM runs WHERE state = ?", (RunState.FAILED,)
     ).fetchall():
-        without = canonical.dump(unnamed(json.loads(reasons), spoken))
+        without = canonical.dump(naming.unnamed(json.loads(reasons), spoken))
         if without != reasons:
             update_run(connection, run, reasons=without)

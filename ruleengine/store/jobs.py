@@ -5,6 +5,7 @@ a job is cancelled or does what it was asked to is decided in one place, by the 
 """
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from ruleengine.store import naming
 from ruleengine.store.book import Book, Rows
 from ruleengine.store.ledger import text_of
 
@@ -160,6 +162,21 @@ class Jobs:
         with self._book.reading() as rows:
             found = rows("SELECT result FROM jobs WHERE id = ?", job.id) if rows else []
         return _value(found[0][0]) if found else None
+
+    def forget(self, names: re.Pattern[str]) -> None:
+        """Keep nothing that names customers: no plan, for it shows some, and of runs no word that does. A plan that is
+        at work finds itself gone, and ends."""
+        with self._book.reading() as rows:
+            if rows is None:
+                return
+        with self._book.writing() as rows:
+            rows("DELETE FROM jobs WHERE kind = 'plan'")
+            for job_id, outcome, result in rows("SELECT id, outcome, result FROM jobs WHERE outcome IS NOT NULL"):
+                told = _value(outcome)
+                told["reasons"] = naming.unnamed(told["reasons"], names)
+                kept = None if naming.is_said(_value(result), names) else result
+                if (_text(told), kept) != (outcome, result):
+                    rows("UPDATE jobs SET outcome = ?, result = ? WHERE id = ?", _text(told), kept, job_id)
 
     # -- small things ------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Whether a text that stays names a customer, who may want to be forgotten one day."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from ruleengine.diagnostics import codes
 from ruleengine.store.records import Key
@@ -19,6 +19,22 @@ def _alone(key: str) -> str:
     before = f"(?<!{_WORD})" if re.match(_WORD, key) else ""
     after = f"(?!{_WORD})" if re.match(_WORD, key[-1:]) else ""
     return f"{before}{re.escape(key)}{after}"
+
+
+def is_said(value: object, names: re.Pattern[str]) -> bool:
+    """Whether something that is told, as JSON has it, names them."""
+    match value:
+        case Mapping():
+            return any(is_said(each, names) for pair in value.items() for each in pair)
+        case list() | tuple():
+            return any(is_said(each, names) for each in value)
+        case _:
+            return names.search(str(value)) is not None
+
+
+def unnamed(reasons: Sequence[str], names: re.Pattern[str]) -> list[str]:
+    """Reasons without the keys that the words name."""
+    return [names.sub("…", reason) for reason in reasons]
 
 
 def refuse(reason: str, customers: Iterable[Key]) -> None:

@@ -4,11 +4,13 @@ A request that was refused changed nothing, so nothing is kept of it, and its ke
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
+from ruleengine.store import naming
 from ruleengine.store.book import Book
 from ruleengine.store.ledger import text_of
 
@@ -60,6 +62,16 @@ class Replies:
         told = json.dumps({"status": reply.status, "headers": dict(reply.headers), "body": reply.body})
         with self._book.writing() as rows:
             rows("UPDATE replies SET reply = ? WHERE owner = ? AND key = ?", told, owner, key)
+
+    def forget(self, names: re.Pattern[str]) -> None:
+        """Keep no reply that names customers."""
+        with self._book.reading() as rows:
+            if rows is None:
+                return
+        with self._book.writing() as rows:
+            for owner, key, reply in rows("SELECT owner, key, reply FROM replies WHERE reply IS NOT NULL"):
+                if naming.is_said(json.loads(reply), names):
+                    rows("DELETE FROM replies WHERE owner = ? AND key = ?", owner, key)
 
     def release(self, owner: str, key: str) -> None:
         with self._book.writing() as rows:

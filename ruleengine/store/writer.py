@@ -23,6 +23,7 @@ from ruleengine.store import (
     sweeping,
     versions,
 )
+from ruleengine.store.book import Book
 from ruleengine.store.desk import Desk
 from ruleengine.store.files import LEDGER
 from ruleengine.store.ledger import transaction, update_run
@@ -36,8 +37,9 @@ from ruleengine.store.store import Tables
 class EmbeddedWriter:
     """See `store.Writer`."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, book: Book) -> None:
         self._desk = desk
+        self._book = book
 
     def __enter__(self) -> "EmbeddedWriter":
         with told():
@@ -133,7 +135,8 @@ class EmbeddedWriter:
                 raise no_version()
             sweeping.sweep_serving(self._desk.ledger)
             current = self._desk.version(pointer["version"])
-            made = forgetting.publish(self._desk, list(dict.fromkeys(customers)), current, pointer["serial"], reason)
+            whom, serial = list(dict.fromkeys(customers)), pointer["serial"]
+            made = forgetting.publish(self._desk, whom, current, serial, reason, self._book)
             with contextlib.suppress(sqlite.Error, duckdb.Error, OSError):
                 # They are forgotten; what cannot be tidied now will be by the next writer.
                 self._desk.sweep()

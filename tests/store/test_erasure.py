@@ -43,7 +43,7 @@ def test_no_byte_of_any_file_tells_of_him(
     life(store, whom)
     kinds = {"changes", "arrivals", "state", "values", "memory", "overlay"}
     before = {name.split(".")[0].split("-version")[0] for name in traces(folder, whom)}
-    assert before >= kinds | {"ledger", "to"}, "what looks for him does not find him"
+    assert before >= kinds | {"ledger", "jobs", "to"}, "what looks for him does not find him"
 
     forget(store, whom)
 

@@ -11,8 +11,10 @@ import pytest
 
 from ruleengine.planning.memory import ManualMemory, Memory, TagMemory
 from ruleengine.store import open_store
+from ruleengine.store.jobs import Jobs
 from ruleengine.store.records import GIVEN, Change, Key, ManualWrite, RunState, Version, VersionKind
 from ruleengine.store.refusals import NotThereError, RefusedError
+from ruleengine.store.replies import Known, Replies, Reply
 from ruleengine.store.store import Store
 from tests.store.conftest import again
 from tests.store.tables import IDENTITY, Held, Rules, header, held, hold, identity_of, publish
@@ -71,6 +73,11 @@ def life(store: Store, whom: Whom) -> list[str]:
     with store.writer("tester", whom.identity) as writer:
         writer.fail(writer.begin(header("2026-01-05")), f"key “{whom.key}” occurs twice")
         writer.rollback(2, "wrong")
+    jobs = Jobs(store.book)
+    for kind in ("run", "plan"):
+        job = jobs.new(kind, "anna", {})
+        jobs.add(job)
+        jobs.finish(job, {"state": "failed", "reasons": [str(whom.key)]}, {"samples": [whom.key], "city": CITY})
     return [held_run.run.id, detached.run.id]
 
 
@@ -240,6 +247,38 @@ def test_a_reason_does_not_name_whom_it_is_about(store: Store, reason: str, name
             assert store.customer(17).document is not None
         else:
             writer.forget([17], reason)
+
+
+def test_nothing_is_kept_of_what_jobs_and_requests_were_told_of_him(store: Store) -> None:
+    publish(store, "2026-01-01", {1: held("VIP"), NUMBER.key: held("VIP")})
+    jobs, replies = Jobs(store.book), Replies(store.book)
+    told: dict[str, dict[str, Any]] = {
+        "plan": {"samples": [NUMBER.key]},
+        "run": {"problems": [{"message": f"“{NUMBER.key}” occurs twice"}]},
+        "another": {"report": {"counts": {"customers": 2}}},
+    }
+    made = {what: jobs.new("plan" if what == "plan" else "run", "anna", {}) for what in told}
+    for what, job in made.items():
+        jobs.add(job)
+        jobs.finish(job, {"state": "failed", "reasons": [f"no {NUMBER.key}"]}, told[what])
+    under_way = jobs.new("plan", "anna", {})
+    jobs.add(under_way)
+    for key, body in (("one", f'["{NUMBER.key}"]'), ("other", "[1]")):
+        replies.take("", key, "request")
+        replies.keep("", key, Reply(status=200, headers={}, body=body))
+
+    forget(store, NUMBER)
+
+    assert jobs.find(made["plan"].id) is None
+    assert jobs.result(made["run"]) is None
+    assert jobs.result(made["another"]) == told["another"]
+    assert [each.outcome["reasons"] for each in jobs.latest("run", 9) if each.outcome] == [["no …"]] * 2
+    # What a plan comes to that is under way is not kept either.
+    assert not jobs.settle(under_way)
+    jobs.finish(under_way, {"state": "done", "reasons": []}, told["plan"])
+    assert jobs.find(under_way.id) is None
+    assert replies.take("", "one", "request") is Known.NEW
+    assert replies.take("", "other", "request") == Reply(status=200, headers={}, body="[1]")
 
 
 def test_there_is_no_way_to_forget_nobody(store: Store) -> None:

@@ -13,17 +13,18 @@ from datetime import datetime
 from ruleengine.engines.columns import literal
 from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.store import canonical, naming, versions
+from ruleengine.store.book import Book
 from ruleengine.store.carried import sealed
 from ruleengine.store.desk import header_of, new_run
 from ruleengine.store.forgetting import (
     DISCARDED,
     SECRET,
+    forget_told,
     losses,
     movement,
     refuse_again,
     remaining,
     report,
-    unnamed,
     with_secret,
 )
 from ruleengine.store.postgres import carried, changes, runs, sweeping
@@ -34,7 +35,10 @@ from ruleengine.store.records import Key, Run, RunState, Version, VersionKind
 from ruleengine.store.refusals import unknown_customer
 from ruleengine.store.remnants import ERASING
 
-TABLES = ("changes", "arrivals", "assignments", "customers", "facts", "memory", "manual", "salts", "runs")
+TABLES = (
+    *("changes", "arrivals", "assignments", "customers", "facts", "memory", "manual", "salts"),
+    *("runs", "jobs", "replies"),
+)
 """Where rows of customers lie, or words that may name them."""
 ATTEMPTS = 3
 PAUSE = 0.3
@@ -54,7 +58,14 @@ def forgotten(session: Session) -> Forgotten:
     return Forgotten(row[0], frozenset(hashes))
 
 
-def forget(session: Session, customers: Sequence[Key], current: Version, actor: str, now: datetime) -> Run:
+def forget(
+    session: Session,
+    customers: Sequence[Key],
+    current: Version,
+    actor: str,
+    now: datetime,
+    book: Book,
+) -> Run:
     """Stage it."""
     ledger, schema = Ledger(session), session.schema
     known = with_secret(forgotten(session))
@@ -68,6 +79,7 @@ def forget(session: Session, customers: Sequence[Key], current: Version, actor: 
     for customer in customers:
         if customer not in found:
             raise unknown_customer(customer, current.number)
+    forget_told(book, customers)
     holding = _holding(session, whom)
     was = ledger.run_of(current.number)
     lost = [change for customer, document in holding.items() for change in losses(customer, document)]
@@ -150,7 +162,7 @@ def _take_names_out(session: Session, customers: Sequence[Key]) -> None:
     spoken = naming.pattern(customers)
     failed = f"SELECT id, reasons FROM {session.schema}.runs WHERE state = {literal(RunState.FAILED)}"
     for run, reasons in session.rows(failed):
-        without = canonical.dump(unnamed(json.loads(reasons), spoken))
+        without = canonical.dump(naming.unnamed(json.loads(reasons), spoken))
         if without != reasons:
             runs.update(session, run, reasons=without)
 

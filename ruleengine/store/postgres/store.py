@@ -516,7 +516,7 @@ class PostgresStore:
         need_actor(actor)
         with (
             self._writing(identity) as opened,
-            PostgresWriter(opened, identity, actor, self._clock, self._folder) as writer,
+            PostgresWriter(opened, identity, actor, self._clock, self._folder, self.book) as writer,
         ):
             yield writer
 

@@ -12,6 +12,7 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.planning.layout import Layout
 from ruleengine.store import canonical, naming, versions
+from ruleengine.store.book import Book
 from ruleengine.store.desk import new_run
 from ruleengine.store.ledger import text_of
 from ruleengine.store.postgres import forgetting, publishing, restoring, runs, staging, sweeping, transfer
@@ -45,7 +46,7 @@ class PostgresWriter:
     """See `store.Writer`."""
 
     def __init__(
-        self, session: Session, identity: Identity, actor: str, clock: Callable[[], float], folder: Path
+        self, session: Session, identity: Identity, actor: str, clock: Callable[[], float], folder: Path, book: Book
     ) -> None:
         self._session = session
         self._ledger = Ledger(session)
@@ -53,6 +54,7 @@ class PostgresWriter:
         self._actor = actor
         self._clock = clock
         self._folder = folder
+        self._book = book
         self._begun: dict[str, Run] = {}
 
     def __enter__(self) -> "PostgresWriter":
@@ -185,7 +187,7 @@ class PostgresWriter:
             raise no_version()
         whom = list(dict.fromkeys(customers))
         made = self._committed(
-            lambda: forgetting.forget(self._session, whom, current, self._actor, self._now()).id, reason
+            lambda: forgetting.forget(self._session, whom, current, self._actor, self._now(), self._book).id, reason
         )
         with suppress(ProblemError):
             # They are forgotten; what cannot be tidied now will be by the next writer.
