@@ -57,7 +57,8 @@ SCOPES: dict[tuple[str, str], Scope | None] = {
 REFUSALS = (problems.key_missing, problems.key_invalid, problems.scope_missing, problems.too_many_requests)
 
 REMEMBERED = 1.0
-"""Seconds for which a key is not looked up again, and so for which a revoked one may still count."""
+"""Seconds for which a key is not looked up again. A store that can tell whether keys changed is asked each time; of
+another one, a revoked key may count for so long."""
 FAILURES = 10
 """Keys that do not count, from one address in a minute; then they are not even called wrong."""
 
@@ -93,6 +94,7 @@ class Access:
         self._failures = Throttle(FAILURES, 60)
         self._required = required
         self._looked_at = -REMEMBERED
+        self._stamp: object = None
         self._known: dict[bytes, ApiKey | None] = {}
         """By digests, so that what strangers send does not fill it."""
 
@@ -114,25 +116,36 @@ class Access:
     def check(self, asked: Asked, operation: str, needed: Scope | None) -> None:
         """Refuse a request without a key that is good for what it needs. Leaves `operation` and `key` in it."""
         asked["operation"] = operation
-        if needed is None:
+        if needed is None or self.is_open():
             return
-        now = time.monotonic()
-        if now - self._looked_at >= REMEMBERED:
+        key = asked["key"] = self._key(asked)
+        if seconds := self.wait(key):
+            raise _too_many(seconds)
+        if not is_good_for(key, needed):
+            raise problems.scope_missing(scope=needed)
+
+    def is_open(self) -> bool:
+        """Whether no key is asked for. What is remembered of keys is forgotten here once it may be another."""
+        now, stamp = time.monotonic(), self._store.keys_stamp()
+        if stamp != self._stamp or now - self._looked_at >= REMEMBERED:
             # A key that was taken away is still one that was given. Where that cannot be read nobody is let in.
             self._required = self._required or bool(self._store.keys())
             self._looked_at = now
             self._known = {}
-        if not self._required:
-            return
-        key = asked["key"] = self._key(asked)
-        if self._rate is not None and (seconds := self._rate.wait(key.id)):
-            raise _too_many(seconds)
-        if needed not in key.scopes and "admin" not in key.scopes:
-            raise problems.scope_missing(scope=needed)
+            self._stamp = stamp
+        return not self._required
+
+    def remembered(self, given: bytes) -> ApiKey | None:
+        """The key of a header that was let in a moment ago."""
+        return self._known.get(_hashed(given))
+
+    def wait(self, key: ApiKey) -> int:
+        """Count a request; 0, or seconds to wait where the key's rate is used up."""
+        return 0 if self._rate is None else self._rate.wait(key.id)
 
     def _key(self, asked: Asked) -> ApiKey:
         given = next((value for name, value in asked["headers"] if name == b"authorization"), b"")
-        hashed = hashlib.sha256(given).digest()
+        hashed = _hashed(given)
         known = self._known  # which another thread may forget meanwhile
         if hashed not in known:
             method, _, secret = given.partition(b" ")
@@ -152,6 +165,14 @@ class Access:
         if key is None or key.revoked_at is not None:
             return None
         return None if key.expires_on is not None and key.expires_on <= self._today() else key
+
+
+def is_good_for(key: ApiKey, needed: Scope | None) -> bool:
+    return needed is None or needed in key.scopes or "admin" in key.scopes
+
+
+def _hashed(given: bytes) -> bytes:
+    return hashlib.sha256(given).digest()
 
 
 def _too_many(seconds: int) -> problems.Refused:

@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 from fastapi import Depends, FastAPI
-from starlette.types import ASGIApp
 
 import ruleengine
 from ruleengine.schema import DEFAULT_PROFILE, Manifest
@@ -37,6 +36,7 @@ from .edge import Edge
 from .logs import Log
 from .once import Once
 from .provenance import Published
+from .quick import QuickRead
 from .writing import Desk
 
 
@@ -50,7 +50,7 @@ def create_app(
     today: Callable[[], date] | None = None,
     stopping: Callable[[], bool] = lambda: False,
     log: Log | None = None,
-) -> ASGIApp:
+) -> Edge | Aside:
     """Answers from a store, which stays the caller's to close. `profile` is the one that runs and plans are of.
 
     `local`: only to clients on this machine, and without keys as long as none was ever given. `rate`: requests a second
@@ -108,5 +108,5 @@ def create_app(
 
     app.openapi = document  # type: ignore[method-assign]
     listeners = [figures.answered] if log is None else [figures.answered, log.answered]
-    edge = Edge(app, customer_routes.quick, listeners, local=local)
+    edge = Edge(app, QuickRead(published, access, listeners, local=local), listeners, local=local)
     return edge if store.is_near else Aside(edge)

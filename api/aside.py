@@ -17,6 +17,9 @@ NEVER_WAITS = "/livez"
 class Aside:
     """An application over a store at a distance. Each thread has an event loop; the least busy one answers next."""
 
+    quick = None
+    """The event loop that reads requests waits for no store."""
+
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._loops: list[asyncio.AbstractEventLoop] = []

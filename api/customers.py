@@ -6,24 +6,23 @@ that are never called.
 
 import asyncio
 from datetime import date
+from json.encoder import encode_basestring
 from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.routing import BaseRoute, Route
-from starlette.types import Scope
 
 from ruleengine.store.records import Answer, Answers, Key
 from ruleengine.store.refusals import NotKeptError
 
-from . import parameters, paths, problems
+from . import parameters, problems
 from .access import Access
 from .models.read import MOST_IDS, Batch, Customer, Customers
 from .openapi import ETAG, refusals
-from .provenance import FRESH, Published, Reply, dumped
+from .provenance import FRESH, Provenance, Published, dumped
 
-CUSTOMERS = "/v1/customers/"
 CUSTOMER = "/v1/customers/{id}"
 BATCH = "/v1/customers:batchGet"
 AT_ONCE = 100
@@ -33,37 +32,21 @@ AT_ONCE = 100
 class CustomerRoutes:
     def __init__(self, published: Published, access: Access) -> None:
         self._published = published
-        self._access = access
         self.routes: list[BaseRoute] = [
             Route("/v1/customers/{id:segment}", access.guarded("GET", CUSTOMER, self.read)),
             Route(BATCH, access.guarded("POST", BATCH, self.batch), methods=["POST"]),
         ]
-
-    def quick(self, asked: Scope, path: str) -> Reply | None:
-        """`read`, where the current version is asked for: what most requests are."""
-        if not path.startswith(CUSTOMERS) or asked["query_string"]:
-            return None
-        segment = path[len(CUSTOMERS) :]
-        if not segment or "/" in segment:
-            return None
-        self._access.check(asked, CUSTOMER, "tags:read")
-        key = paths.decoded(segment)
-        answer = self._published.store.customer(key)
-        return self._reply(asked, key, answer)
 
     async def read(self, request: Request) -> Response:
         parameters.check(request, ("version", "as_of"))
         key: str = request.path_params["id"]
         number = parameters.version(request, self._published.store)
         answer = self._published.store.customer(key) if number is None else await self._in(key, number)
-        return self._reply(request.scope, key, answer).response()
-
-    def _reply(self, asked: Scope, key: str, answer: Answer) -> Reply:
         provenance, document = self._published.of(answer.version), answer.document
         if document is None:
             said = f"No customer `{problems.short(key)}` is in version {answer.version}."
             raise problems.customer_unknown(provenance.members, message=said)
-        return provenance.reply(asked, lambda: b'{"customer":%b,%b,%b' % (dumped(key), provenance.head, document[1:]))
+        return provenance.answered(request, lambda: content(key, provenance, document))
 
     async def _in(self, key: Key, number: int) -> Answer:
         """A customer in a version that need not be current."""
@@ -103,6 +86,10 @@ class CustomerRoutes:
             more = self._published.store.customers(keys[start : start + AT_ONCE], answers.version)
             documents += more.documents
         return Answers(version=answers.version, documents=tuple(documents))
+
+
+def content(key: str, provenance: Provenance, document: bytes) -> bytes:
+    return b'{"customer":%b,%b,%b' % (encode_basestring(key).encode(), provenance.head, document[1:])
 
 
 # -- for the document ----------------------------------------------------------------------------------------

@@ -2,16 +2,16 @@
 
 import asyncio
 import ipaddress
+import os
 import re
-import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import problems
-from .provenance import Reply
 
 LARGEST_BODY = 1 << 20
 LONGEST_WAIT = 20.0
@@ -23,10 +23,25 @@ SECURITY: list[tuple[bytes, bytes]] = [
 ]
 _REQUEST_ID = re.compile(rb"[\w.-]{1,64}")
 
-Quick = Callable[[Scope, str], Reply | None]
-"""Answers some requests at once, by their path, without the layers that others go through."""
-Answered = Callable[[Scope, int, float], None]
-"""Told of each request: what is known of it, the status, and how many seconds it took."""
+
+class Exchange(NamedTuple):
+    """A request that was answered."""
+
+    method: str
+    route: str | None
+    """The path as the document has it; None where it led nowhere."""
+    status: int
+    seconds: float
+    key: str | None
+    """The id of its key."""
+    request_id: str
+
+
+Answered = Callable[[Exchange], None]
+"""Told of each request."""
+Header = tuple[bytes, bytes]
+Quick = Callable[[bytes, Sequence[Header], Iterable[Header]], bytes | None]
+"""All of the answer to a GET, by its target and its headers, with further headers; None: it takes the ordinary way."""
 
 
 class Edge:
@@ -39,6 +54,7 @@ class Edge:
     def __init__(self, app: ASGIApp, quick: Quick, answered: Sequence[Answered], *, local: bool) -> None:
         self.app = app
         self.quick = quick
+        """For a server that asks it before it makes more of a request than its head."""
         self.answered = answered
         self.local = local
         """Answers only where the client named this machine itself, so that no web page can point a name of its own
@@ -50,9 +66,7 @@ class Edge:
             return
         began, status = time.perf_counter(), 0
         headers = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id", b"")
-        if not request_id or not _REQUEST_ID.fullmatch(request_id):
-            request_id = secrets.token_hex(8).encode()
+        request_id = id_of(headers)
         problems.REQUEST.set(request_id.decode())
         added = always(request_id)
 
@@ -87,17 +101,16 @@ class Edge:
                 # The answer is left without its end, so that nobody takes it for whole.
                 problems.log_error(error)
         finally:
-            seconds = time.perf_counter() - began
+            seconds, key = time.perf_counter() - began, asked.get("key")
+            exchange = Exchange(
+                asked["method"], asked.get("operation"), status, seconds, key and key.id, request_id.decode()
+            )
             for each in self.answered:
-                each(asked, status, seconds)
+                each(exchange)
 
     async def _answer(self, asked: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
-        if self.local and not _names_this_machine(headers.get(b"host", b"localhost")):
+        if self.local and not names_this_machine(headers.get(b"host", b"localhost")):
             raise problems.host_not_served()
-        if asked["method"] == "GET" and (reply := self.quick(asked, asked["path"])):
-            await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-            await send({"type": "http.response.body", "body": reply.content})
-            return
         length = headers.get(b"content-length")
         if length is not None and length.isdigit() and int(length) > LARGEST_BODY:
             raise too_large()
@@ -106,9 +119,20 @@ class Edge:
         await self.app(asked, receive, send)
 
 
+def id_of(headers: Mapping[bytes, bytes]) -> bytes:
+    """The id of a request: its client's own where that is plain, otherwise a new one."""
+    given = headers.get(b"x-request-id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else os.urandom(8).hex().encode()
+
+
 def always(request_id: bytes) -> list[tuple[bytes, bytes]]:
     """The headers of every answer."""
     return [*SECURITY, (b"x-request-id", request_id)]
+
+
+def lines(headers: Iterable[Header]) -> bytes:
+    """As HTTP/1.1 writes them."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def too_large() -> problems.Refused:
@@ -144,7 +168,7 @@ def _without_body(send: Send) -> Send:
 
 
 @lru_cache(maxsize=256)
-def _names_this_machine(host: bytes) -> bool:
+def names_this_machine(host: bytes) -> bool:
     name = re.sub(r":\d*$", "", host.decode("latin-1")).strip("[]").lower()
     return is_loopback(name)
 

@@ -7,15 +7,16 @@ ours may hold a value, as traces do.
 import json
 import logging
 import os
+import time
 import traceback
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TextIO
-
-from starlette.types import Scope
 
 from ruleengine.settings import LogFormat, LogLevel
 
 from . import problems
+from .edge import Exchange
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _REQUEST = (
@@ -40,33 +41,34 @@ class Log(logging.Handler):
         logging.basicConfig(handlers=[self], level=logging.WARNING, force=True)
         logging.getLogger("ruleengine").setLevel(self.level)
 
-    def answered(self, asked: Scope, status: int, seconds: float) -> None:
+    def answered(self, exchange: Exchange) -> None:
         """Tell of a request, by the path as the document has it."""
         if not self._each_request:
             return
-        method = asked["method"] if asked["method"] in METHODS else "other"
-        route, key, request_id = asked.get("operation"), asked.get("key"), problems.REQUEST.get()
+        method, route, status, seconds, key, request_id = exchange
+        if method not in METHODS:
+            method = "other"
         if self._form == "json":
-            named, known = f'"{route}"' if route else "null", f'"{key.id}"' if key else "null"
+            named, known = f'"{route}"' if route else "null", f'"{key}"' if key else "null"
             taken = seconds * 1000
             self._say(_REQUEST % (_now(), self._worker, request_id, method, named, status, taken, known))
         else:
             facts = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 3)}
-            self._write("info", message="request", **facts, key=key.id if key else None)
+            self._write("info", request_id, message="request", **facts, key=key)
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         trace = "".join(traceback.format_exception(error)) if error else None
-        self._write(record.levelname.lower(), message=record.getMessage(), logger=record.name, trace=trace)
+        self._write(
+            record.levelname.lower(),
+            problems.REQUEST.get(None),
+            message=record.getMessage(),
+            logger=record.name,
+            trace=trace,
+        )
 
-    def _write(self, level: str, **facts: object) -> None:
-        line = {
-            "time": _now(),
-            "level": level,
-            "worker": self._worker,
-            "request_id": problems.REQUEST.get(None),
-            **facts,
-        }
+    def _write(self, level: str, request_id: str | None, **facts: object) -> None:
+        line = {"time": _now(), "level": level, "worker": self._worker, "request_id": request_id, **facts}
         told = {name: value for name, value in line.items() if value is not None}
         self._say(json.dumps(told) if self._form == "json" else " ".join(f"{name}={told[name]}" for name in told))
 
@@ -79,4 +81,10 @@ class Log(logging.Handler):
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    seconds, rest = divmod(time.time(), 1)
+    return f"{_second(seconds)}.{int(1000 * rest):03}+00:00"
+
+
+@lru_cache(1)
+def _second(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

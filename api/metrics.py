@@ -15,11 +15,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
-from starlette.types import Scope
 
 from ruleengine.store.records import RunState, VersionKind
 from ruleengine.verbs import jobs
 
+from .edge import Exchange
 from .openapi import refusals
 from .provenance import Published
 
@@ -48,14 +48,14 @@ class Metrics(Collector):
         self._requests: Counter[tuple[str, int]] = Counter()
         self._times: defaultdict[str, _Times] = defaultdict(_Times)
 
-    def answered(self, asked: Scope, status: int, seconds: float) -> None:
+    def answered(self, exchange: Exchange) -> None:
         """Count a request, by the path as the document has it; one that leads nowhere has none."""
-        operation = asked.get("operation", "none")
+        operation = exchange.route or "none"
         with self._counting:
-            self._requests[operation, status] += 1
+            self._requests[operation, exchange.status] += 1
             times = self._times[operation]
-            times.buckets[bisect_left(BUCKETS, seconds)] += 1
-            times.seconds += seconds
+            times.buckets[bisect_left(BUCKETS, exchange.seconds)] += 1
+            times.seconds += exchange.seconds
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

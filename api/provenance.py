@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime
 from typing import ParamSpec, TypeVar
 
 from fastapi import Request, Response
-from starlette.types import Scope
 
 from ruleengine.schema import Manifest
 from ruleengine.store.records import Counts, Version
@@ -26,20 +25,6 @@ MOST_REMEMBERED = 256
 FILES_AT_ONCE = 2
 FRESH = {"cache-control": "private, no-cache"}
 """Kept by the client alone, and asked about each time: a new version counts at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, as bytes."""
-
-    status: int
-    headers: Sequence[tuple[bytes, bytes]]
-    content: bytes
-
-    def response(self) -> Response:
-        response = Response(self.content, self.status)
-        response.raw_headers = list(self.headers)
-        return response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,19 +43,18 @@ class Provenance:
 
     def answered(self, request: Request, content: Callable[[], bytes]) -> Response:
         """Such an answer, or 304 to who has it already."""
-        return self.reply(request.scope, content).response()
+        if any(self.is_known_by(value) for name, value in request.scope["headers"] if name == b"if-none-match"):
+            response = Response(status_code=304)
+            response.raw_headers = list(self.headers)
+            return response
+        response = Response(content(), media_type="application/json")
+        response.raw_headers = [*self.headers, *response.raw_headers]
+        return response
 
-    def reply(self, asked: Scope, content: Callable[[], bytes]) -> Reply:
-        """The same, unwrapped (RFC 9110, 13.1.2)."""
-        for name, value in asked["headers"]:
-            if name == b"if-none-match":
-                given = [each.strip().removeprefix(b"W/") for each in value.split(b",")]
-                if self.etag.encode() in given or given == [b"*"]:
-                    return Reply(304, self.headers, b"")
-        body = content()
-        return Reply(
-            200, (*self.headers, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))), body
-        )
+    def is_known_by(self, tags: bytes) -> bool:
+        """Whether an If-None-Match names the answer (RFC 9110, 13.1.2)."""
+        given = [each.strip().removeprefix(b"W/") for each in tags.split(b",")]
+        return self.etag.encode() in given or given == [b"*"]
 
 
 class Published:

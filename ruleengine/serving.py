@@ -4,6 +4,7 @@
 door names it in a string.
 """
 
+import gc
 import ipaddress
 import logging
 import multiprocessing
@@ -105,23 +106,24 @@ def _answer(settings: Serving, manifest: Manifest, store: "Store", listener: soc
     """Until told to stop by a signal."""
     import uvicorn
 
-    log, protocol = _api("logs").Log(sys.stderr, settings.log_format, settings.log_level), _api("protocol")
+    log = _api("logs").Log(sys.stderr, settings.log_format, settings.log_level)
     log.listen()
+    answering = app(
+        store,
+        manifest,
+        profile=settings.profile,
+        local=local,
+        rate=settings.rate,
+        stopping=lambda: server.should_exit,
+        log=log,
+    )
     config = uvicorn.Config(
-        app(
-            store,
-            manifest,
-            profile=settings.profile,
-            local=local,
-            rate=settings.rate,
-            stopping=lambda: server.should_exit,
-            log=log,
-        ),
+        answering,
         access_log=False,  # paths name customers
         backlog=BACKLOG,
-        h11_max_incomplete_event_size=protocol.LARGEST_HEAD,
-        http=protocol.Protocol,
+        http=_api("protocol").speaking(answering),
         log_config=None,
+        loop="uvloop",
         server_header=False,
         timeout_graceful_shutdown=LAST_ANSWERS,
         timeout_keep_alive=KEEP_ALIVE,
@@ -134,7 +136,13 @@ def _answer(settings: Serving, manifest: Manifest, store: "Store", listener: soc
 
     # uvicorn raises a signal anew once it has stopped; being told to stop is no failure.
     _when_told(stop)
-    server.run(sockets=[listener])
+    # What is there by now stays: to look through it for garbage again and again would hold up answers.
+    gc.collect()
+    gc.freeze()
+    try:
+        server.run(sockets=[listener])
+    finally:
+        gc.unfreeze()
 
 
 # -- several processes -------------------------------------------------------------------------------------

@@ -168,12 +168,14 @@ class EmbeddedStore:
 
     def _current(self, key: Key) -> Answer:
         """A customer in the current version: what most of all reads are."""
-        with self._ledger.asking() as connection:
-            known = self._key(connection, key)
-            answer = documents.current_document(connection, "" if known is None else known)
+        answer = self._ledger.ask(self._document, key)
         if answer is None:
             raise no_version()
         return answer
+
+    def _document(self, connection: Connection, key: Key) -> Answer | None:
+        known = self._key(connection, key)
+        return documents.current_document(connection, "" if known is None else known)
 
     def customers(self, keys: Sequence[Key], version: int | None = None) -> Answers:
         with self._version(version) as (connection, number, serial):
@@ -401,6 +403,9 @@ class EmbeddedStore:
 
     def key(self, digest: str) -> ApiKey | None:
         return self._keys.find(digest)
+
+    def keys_stamp(self) -> object:
+        return self._keys.stamp()
 
     def add_key(self, key: ApiKey) -> None:
         self._keys.add(key)

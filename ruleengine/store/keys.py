@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS keys (
 
 
 class Keys:
-    """See `store.Store`: `keys`, `key`, `add_key`, `revoke_key`."""
+    """See `store.Store`: `keys`, `key`, `keys_stamp`, `add_key`, `revoke_key`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -51,6 +51,13 @@ class Keys:
         with self._reading() as connection:
             row = connection and connection.execute("SELECT key FROM keys WHERE digest = ?", (digest,)).fetchone()
         return loaded(row[0]) if row else None
+
+    def stamp(self) -> object:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino
 
     def add(self, key: ApiKey) -> None:
         with self._writing() as connection:

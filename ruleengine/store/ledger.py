@@ -6,18 +6,18 @@ with each publication; what lies past the pointer's serial is not published.
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.store import integrity, sqlite
 from ruleengine.store.files import LEDGER, Folder
 from ruleengine.store.names import Name, Names
-from ruleengine.store.records import Identity, Run, Version
+from ruleengine.store.records import Identity, Key, Run, Version
 from ruleengine.store.refusals import (
     NotThereError,
     StoreUnusableError,
@@ -32,6 +32,8 @@ from ruleengine.store.refusals import (
 from ruleengine.store.seen import HowFar, Seen
 from ruleengine.store.sqlite import Connection, Row
 from ruleengine.store.versions import FORMAT, LANGUAGE, run, run_header_text, version
+
+T = TypeVar("T")
 
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -154,14 +156,13 @@ class Ledger:
         except sqlite.UNUSABLE as error:
             raise self._unusable(error) from error
 
-    @contextmanager
-    def asking(self) -> Iterator[Connection]:
-        """To read by one statement, which sees one state by itself; refused where nothing was ever written."""
+    def ask(self, question: Callable[[Connection, Key], T], key: Key) -> T:
+        """What one statement tells, which sees one state by itself; refused where nothing was ever written."""
         connection = self._reader()
         if connection is None:
             raise no_version()
         try:
-            yield connection
+            return question(connection, key)
         except sqlite.UNUSABLE as error:
             raise self._unusable(error) from error
 

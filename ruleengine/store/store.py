@@ -176,6 +176,10 @@ class Store(Protocol):
         """The key of a digest, also if it does not count any more."""
         ...
 
+    def keys_stamp(self) -> object:
+        """Another one as soon as a key was given or taken away; None where it takes as long to tell as to look."""
+        ...
+
     def add_key(self, key: ApiKey) -> None: ...
 
     def revoke_key(self, key_id: str, moment: datetime) -> ApiKey:

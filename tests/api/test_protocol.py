@@ -25,15 +25,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def listening(store: Store) -> AsyncIterator[int]:
+async def listening(app: Any) -> AsyncIterator[int]:
     """The port of a server in this process."""
     protocol: Any = import_module("ruleengine.api.protocol")
-    config = uvicorn.Config(
-        serving.app(store, manifest()),
-        http=protocol.Protocol,
-        h11_max_incomplete_event_size=protocol.LARGEST_HEAD,
-        log_config=None,
-    )
+    config = uvicorn.Config(app, http=protocol.speaking(app), log_config=None)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config.load()
@@ -47,7 +42,7 @@ async def listening(store: Store) -> AsyncIterator[int]:
 
 def talk(store: Store, work: Work) -> None:
     async def talking() -> None:
-        async with listening(store) as port:
+        async with listening(serving.app(store, manifest())) as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 await asyncio.wait_for(work(reader, writer), 20)

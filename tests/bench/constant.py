@@ -35,7 +35,10 @@ def main(kind: str, file: str) -> None:
     app = {"starlette": starlette, "fastapi": fastapi}[kind](Path(file).read_bytes())
     with serving.listening("127.0.0.1", 0) as listener:
         print(f"on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-        config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
+        # On the same event loop, and with the same parser, as the product.
+        config = uvicorn.Config(
+            app, access_log=False, http="httptools", log_level="warning", loop="uvloop", server_header=False
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 

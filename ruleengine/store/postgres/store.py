@@ -485,6 +485,9 @@ class PostgresStore:
             row = ledger.session.row(sql.format(ledger.schema), digest) if ledger else None
         return loaded(row[0]) if row else None
 
+    def keys_stamp(self) -> object:
+        return None
+
     def add_key(self, key: ApiKey) -> None:
         with self._asked() as ledger:
             ledger.session.run(
