@@ -1,4 +1,4 @@
-"""`ruleengine audit`: whether the store still holds what was published."""
+"""`ruleengine audit`: whether the store still holds what was published, and who changed a rule."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +14,12 @@ from ruleengine.verbs.shapes import as_json
 
 if TYPE_CHECKING:
     from ruleengine.verbs.audit import Anchored, MadeKey, Verified
+    from ruleengine.verbs.rule_history import RuleHistory
 
 
 @click.group()
 def audit() -> None:
-    """Tell whether the store still holds what was published."""
+    """Tell whether the store still holds what was published, and who changed a rule."""
 
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -76,6 +77,19 @@ def key(file: Path, form: str) -> None:
     tell(form, made, lambda screen: _made(made, screen))
 
 
+@audit.command()
+@arguments.words("RULE")
+@arguments.profile
+@arguments.report_format
+def rule(words: tuple[str, ...], profile: str, form: str) -> None:
+    """Tell who changed a rule, or what it builds on: when, from what to what."""
+    from ruleengine.verbs.rule_history import rule_history
+
+    path, name = arguments.split(words, "RULE")
+    report = rule_history(path, profile, name)
+    tell(form, report, lambda screen: _changed(report, screen))
+
+
 def _tell(ctx: click.Context, report: "Verified", form: str) -> None:
     problems = [found.problem for found in report.findings]
     if form == "json":
@@ -117,6 +131,25 @@ def _anchored(report: "Anchored", screen: Terminal) -> Iterator[str]:
     signed = "signed" if report.signed else "not signed: whoever can write the file can write another"
     yield screen.dot.join((f"{screen.yes} anchored version {report.version} in {plain(report.file)}", signed))
     yield f"  {report.hash}"
+
+
+def _changed(report: "RuleHistory", screen: Terminal) -> Iterator[str]:
+    from ruleengine.cli.blocks import Block, Heading, as_text
+    from ruleengine.cli.plans import changes_table
+    from ruleengine.cli.versions import moment
+
+    blocks: list[Block] = []
+    for entry in report.entries:
+        blocks.append(Heading(f"version {entry.version}{screen.dot}as of {entry.as_of}", first=not blocks))
+        blocks.append(f"{entry.kind} published by {entry.actor}, {moment(entry.created_at)}")
+        if entry.begun_by not in (None, entry.actor):
+            blocks.append(f"begun by {entry.begun_by}")
+        if entry.reason:
+            blocks.append(f"reason: {entry.reason}")
+        if entry.git_commit:
+            blocks.append(f"commit {entry.git_commit[:40]} by {entry.git_author or 'nobody known'}")
+        blocks.append(changes_table(entry.changes))
+    yield from as_text(blocks, screen)
 
 
 def _made(report: "MadeKey", screen: Terminal) -> Iterator[str]:

@@ -11,7 +11,8 @@ from ruleengine.checking.ruleset import Rule, Ruleset
 from ruleengine.checking.uses import standing
 from ruleengine.planning.layout import Layout
 from ruleengine.schema import MANIFEST
-from ruleengine.store.records import Counts
+from ruleengine.store import canonical
+from ruleengine.store.records import Counts, Json
 from ruleengine.syntax.parse import parse
 from ruleengine.verbs import opening
 from ruleengine.verbs.opening import Opened
@@ -56,15 +57,35 @@ def diff_rulesets(a: Path, b: Path) -> RulesetDiff:
     return RulesetDiff(a=str(a), b=str(b), changes=rule_changes(opening.opened(a), opening.opened(b)))
 
 
-def rule_changes(old: Opened, new: Opened) -> tuple[StatementChange, ...]:
+def rule_changes(old: Opened | None, new: Opened) -> tuple[StatementChange, ...]:
     """What the new rules say otherwise, in their order, then what is gone."""
-    before, after = _readers(old.ruleset), _readers(new.ruleset)
-    found = [_change(each, before if each.new is None else after, old, new) for each in _differences(old, new)]
-    timezones = (old.manifest.timezone, new.manifest.timezone)
-    if timezones[0] != timezones[1]:
-        part = Part(clause="timezone", old=timezones[0], new=timezones[1])
+    after = _readers(new.ruleset)
+    before = after if old is None else _readers(old.ruleset)
+    found = [_change(each, before if each.new is None else after, old or new, new) for each in _differences(old, new)]
+    if old is not None and old.manifest.timezone != new.manifest.timezone:
+        part = Part(clause="timezone", old=old.manifest.timezone, new=new.manifest.timezone)
         found.insert(0, _of_manifest(new, part))
     return tuple(found)
+
+
+def value_changes(new: Opened, before: Mapping[str, Json], after: Mapping[str, Json]) -> tuple[StatementChange, ...]:
+    """Parameters of the new rules that had another value in force before."""
+    readers = _readers(new.ruleset)
+    differing = [name for name, value in after.items() if name in before and before[name] != value]
+    return tuple(
+        StatementChange(
+            kind="parameter",
+            name=name,
+            change="changed",
+            formerly=None,
+            parts=(Part(clause="in force", old=canonical.dump(before[name]), new=canonical.dump(after[name])),),
+            reaches=readers.get(("parameter", name), ()),
+            file=opening.found_at(parameter.span.source.path, new.manifest.directory),
+            line=parameter.span.source.position(parameter.span.start)[0],
+        )
+        for name in differing
+        if (parameter := new.ruleset.parameters.get(name)) is not None
+    )
 
 
 def with_former_names(layout: Layout, counts: Counts, changes: tuple[StatementChange, ...]) -> tuple[Layout, Counts]:
@@ -89,8 +110,10 @@ def with_former_names(layout: Layout, counts: Counts, changes: tuple[StatementCh
     )
 
 
-def _differences(old: Opened, new: Opened) -> tuple[Difference, ...]:
-    before, after = (standing([parse(source).file for source in each.ruleset.sources]) for each in (old, new))
+def _differences(old: Opened | None, new: Opened) -> tuple[Difference, ...]:
+    before, after = (
+        standing([parse(source).file for source in each.ruleset.sources] if each else []) for each in (old, new)
+    )
     return compare(before, after)
 
 

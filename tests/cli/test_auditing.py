@@ -59,3 +59,52 @@ def test_what_cannot_be_read_is_told_as_such(ask: Ask, published: Path, tmp_path
     assert ask("audit", "verify", shop, "--anchor", str(key), "--public-key", str(key)).code == 5
     assert ask("audit", "anchor", shop, "-o", "anchors", "--key", f"{key}.pub").code == 5
     assert ask("audit", "verify", shop, "--public-key", f"{key}.pub").code == 2
+
+
+def test_who_changed_a_rule(ask: Ask, published: Path) -> None:
+    shop, rules, model = str(published), published / "value.rules", published / "model.rules"
+
+    def run(*more: str, actor: str) -> None:
+        assert ask("run", shop, "--as-of", DAY, "--actor", actor, *more).code == 0
+
+    rules.write_text(rules.read_text("utf-8").replace("frequency >= 2", "frequency >= 1"), "utf-8")
+    run(actor="ben")
+    rules.write_text(rules.read_text("utf-8").replace("recency > 60", "recency > 90"), "utf-8")  # of others
+    run(actor="cleo")
+    model.write_text(model.read_text("utf-8").replace('sum(orders.amount where status = "paid")', "sum(orders.amount)"))
+    run(actor="dan")
+    run("--set", "vip_floor=9_000", actor="eve")
+    rules.write_text(rules.read_text("utf-8").replace('tag "VIP"', 'tag "Best" formerly "VIP"'), "utf-8")
+    run("--set", "vip_floor=9_000", actor="fay")
+    assert ask("rollback", shop, "4", "--reason", "too few", "--actor", "gil").code == 0
+
+    found = ask("audit", "rule", shop, "Best", "--format", "json").json
+
+    told = [
+        (each["version"], each["actor"], change["kind"], change["name"], change["change"])
+        for each in found["entries"]
+        for change in each["changes"]
+    ]
+    assert told[:5] == [
+        (1, "tests", "tag", "VIP", "added"),
+        (2, "ben", "tag", "VIP", "changed"),
+        (4, "dan", "metric", "monetary", "changed"),
+        (5, "eve", "parameter", "vip_floor", "changed"),
+        (6, "fay", "tag", "Best", "renamed"),
+    ]
+    assert {each[:2] for each in told[5:]} == {(7, "gil")}
+    (part,) = found["entries"][1]["changes"][0]["parts"]
+    assert part == {
+        "clause": "when",
+        "old": "monetary_90d > vip_floor and frequency >= 2",
+        "new": "monetary_90d > vip_floor and frequency >= 1",
+    }
+    (value,) = found["entries"][3]["changes"][0]["parts"]
+    assert value == {"clause": "in force", "old": "1000", "new": "9000"}
+    assert [each["version"] for each in ask("audit", "rule", shop, "睡眠", "--format", "json").json["entries"]] == [1, 3]
+    text = ask("audit", "rule", shop, "VIP").out
+    assert "run published by ben" in text
+    assert "reason: too few" in text
+    unknown = ask("audit", "rule", shop, "VIPs")
+    assert unknown.code == 1
+    assert "VIP" in unknown.err
