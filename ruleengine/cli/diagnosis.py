@@ -26,4 +26,5 @@ def _store(state: StoreState) -> str:
     if not state.versions:
         return f"{plain(state.path)}: nothing is published yet"
     held = f", {counted(state.held_runs, 'held run')}" if state.held_runs else ""
-    return f"{plain(state.path)}: {counted(state.versions, 'version')}, current is {state.current}{held}"
+    pending = ", an erasure is pending until the next write" if state.erasing else ""
+    return f"{plain(state.path)}: {counted(state.versions, 'version')}, current is {state.current}{held}{pending}"

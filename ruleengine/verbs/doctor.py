@@ -26,6 +26,8 @@ class StoreState:
     versions: int
     current: int | None
     held_runs: int
+    erasing: bool
+    """Remnants of somebody who was forgotten wait for the next writer: see `forget`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ def _state(path: Path, name: str, profile: Profile) -> tuple[StoreState, tuple[P
             versions=0 if empty else len(opened.versions()),
             current=current.number if current else None,
             held_runs=0 if empty else sum(run.state == "held" for run in opened.runs()),
+            erasing=not empty and opened.erasing(),
         )
         return state, opened.damage()
 

@@ -1,5 +1,7 @@
 """Runs and plans that a server is asked for: asked, looked at, cancelled; and runs of everybody, however they began."""
 
+import logging
+import os
 import subprocess
 import sys
 import threading
@@ -8,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from tempfile import mkstemp
 from typing import Any
 
 from ruleengine.diagnostics import codes
@@ -18,6 +21,8 @@ from ruleengine.store.records import Counts, Movement, Run, RunState, VersionKin
 from ruleengine.store.refusals import NotThereError, unusable
 from ruleengine.store.store import Store
 
+MOST_SAID = 20_000
+"""So many bytes of what the process of a job says are kept for the log."""
 LAST_WORDS = 20
 """Seconds that jobs have to end in when their server is stopped."""
 
@@ -230,17 +235,22 @@ class Processes:
         self._folder = manifest.directory.absolute()
         self._command = [sys.executable, "-P", "-m", "ruleengine.verbs.working", ".", profile]
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._said: dict[str, int] = {}
+        """By job a file without a name, for what its process says."""
         self._changing = threading.Lock()
         self._watch: threading.Thread | None = None
 
     def start(self, job: Job) -> None:
         with self._changing:
             try:
+                self._said[job.id], name = mkstemp()
+                os.unlink(name)
                 self._running[job.id] = subprocess.Popen(
                     [*self._command, job.id],
                     cwd=self._folder,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
+                    stderr=self._said[job.id],
                     start_new_session=True,  # Ctrl-C is for the server, which then cancels its jobs.
                 )
             except OSError as error:
@@ -272,12 +282,20 @@ class Processes:
                     continue
                 with suppress(ProblemError):  # Then it is told as one whose process died.
                     self._tell(job_id, process.returncode)
+                self._log(job_id)
                 with self._changing:
                     del self._running[job_id]
                     if not self._running:
                         self._watch = None
                         return
             time.sleep(self.LOOK_EVERY)
+
+    def _log(self, job_id: str) -> None:
+        """What a process says is a mistake of ours, or of a library: the rest is told with the job."""
+        said = self._said.pop(job_id)
+        if text := os.pread(said, MOST_SAID, 0).decode(errors="replace").strip():
+            logging.getLogger(__name__).error("job %s: %s", job_id, text)
+        os.close(said)
 
     def _tell(self, job_id: str, code: int) -> None:
         """How a process ended that did not say so itself."""

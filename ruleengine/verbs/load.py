@@ -1,9 +1,10 @@
 """Files loaded into a database, to try a ruleset there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ruleengine.checking.ruleset import Ruleset
 from ruleengine.checking.scope import near
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
@@ -56,6 +57,7 @@ def load(
                 found.add(codes.load_into_query(target.binding(source).span, source=source))
         except ProblemError as error:
             found.extend(error.problems)
+        found.extend(opening.located(_clocks(opened.ruleset, source), opened.manifest.directory))
     if found.has_errors:
         raise ProblemError(*found)
     progress("reading and loading")
@@ -73,6 +75,14 @@ def _source_of(file: Path, manifest: Manifest, bound: Sequence[str]) -> str | No
             if binding.file is not None and source in bound and file.resolve() in _files(profile, source):
                 return source
     return file.stem if file.stem in bound else None
+
+
+def _clocks(ruleset: Ruleset, source: str) -> Iterator[Problem]:
+    """Events of one table would be read with one clock, whatever they declare."""
+    found = {events.zone or ruleset.timezone: events for events in ruleset.events.values() if events.source == source}
+    if len(found) > 1:
+        *_, last = found.values()
+        yield codes.load_zones_differ(last.span, source=source, zones=" and ".join(found))
 
 
 def _files(profile: Profile, source: str) -> list[Path]:

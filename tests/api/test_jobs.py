@@ -420,3 +420,19 @@ def test_a_run_of_the_command_line_is_seen_and_cancelled_likewise(busy: tuple[Pa
     assert (command.returncode, out) == (130, "")
     assert "ana cancelled it: a mistake" in err
     assert client.get(f"/v1/runs/{seen['id']}").json()["state"] == "cancelled"
+
+
+def test_what_a_process_says_that_ends_of_itself_is_a_line_of_the_log(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho 'Traceback (most recent call last):' >&2\necho 'KeyError: 1' >&2\nexit 3\n")
+    broken.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with shop.asked(folder) as (_, client), client:
+        location = client.post("/v1/runs", json={"as_of": NEXT}).headers["location"]
+        run = ended(client, location)
+
+    assert (run["state"], run["reasons"]) == ("failed", ["its process ended with exit code 3"])
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "ruleengine.verbs.jobs"]
+    assert line == f"job {run['id']}: Traceback (most recent call last):\nKeyError: 1"

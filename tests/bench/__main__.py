@@ -29,7 +29,7 @@ from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.scans import default_clocks
 from ruleengine.sql.statements import emit
 from ruleengine.verbs.run import RunReport, run
-from tests.bench import hand, in_postgres
+from tests.bench import audit, hand, in_postgres
 from tests.bench.data import CUSTOMERS, KEPT, LAST_DAY, Shop, ruleset_of, scale, shop
 from tests.bench.measuring import Process, Stopwatch, Taken, Work, in_turn, mean, middle, take, take_command
 from tests.bench.rules import KINDS, MODEL, rules
@@ -62,9 +62,16 @@ def main() -> None:
         _kinds(engine, bound)
         _more_rules(engine, bound)
     _whole_runs(folder, made)
+    _audited()
     with in_postgres.server(made, folder, KEPT):
         _in_postgres(folder)
     _front_end()
+
+
+def _audited() -> None:
+    _heading("An audit, in seconds")
+    changes, taken = audit.main()
+    _line(f"{changes:,} changes verified", taken, audit.AIM, 1)
 
 
 def _heading(text: str) -> None:

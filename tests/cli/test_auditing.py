@@ -101,10 +101,13 @@ def test_who_changed_a_rule(ask: Ask, published: Path) -> None:
     }
     (value,) = found["entries"][3]["changes"][0]["parts"]
     assert value == {"clause": "in force", "old": "1000", "new": "9000"}
-    assert [each["version"] for each in ask("audit", "rule", shop, "睡眠", "--format", "json").json["entries"]] == [1, 3]
+    assert [each["version"] for each in ask("audit", "rule", shop, "睡眠", "--format", "json").json["entries"]] == [
+        1,
+        3,
+    ]
     text = ask("audit", "rule", shop, "VIP").out
     assert "run published by ben" in text
     assert "reason: too few" in text
     unknown = ask("audit", "rule", shop, "VIPs")
-    assert unknown.code == 1
+    assert unknown.code == 2
     assert "VIP" in unknown.err

@@ -30,10 +30,12 @@ SHOWN = {
     "export": ["export", "SHOP", "-o", "answers.csv"],
     "verify": ["audit", "verify", "SHOP"],
     "anchor": ["audit", "anchor", "SHOP", "-o", "anchors.jsonl"],
+    "rule": ["audit", "rule", "SHOP", "VIP"],
     "created": ["key", "create", "SHOP", "--name", "crm", "--scope", "tags:read", "--expires", "2099-01-01"],
     "keys": ["key", "list", "SHOP"],
     "doctor": ["doctor", "SHOP"],
     "move": ["move", "GROWN", "--from", "default", "--to", "larger"],
+    "forget": ["forget", "SHOP", "4", "--reason", "asked"],
 }
 
 
