@@ -19,11 +19,6 @@ from . import problems
 from .edge import Exchange
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
-_REQUEST = (
-    '{"time": "%s", "level": "info", "worker": %d, "request_id": "%s", "message": "request", "method": "%s", '
-    '"route": %s, "status": %d, "milliseconds": %.3f, "key": %s}'
-)
-"""Written out, since it is written most of all. None of its values has anything that JSON would escape."""
 
 
 class Log(logging.Handler):
@@ -49,9 +44,12 @@ class Log(logging.Handler):
         if method not in METHODS:
             method = "other"
         if self._form == "json":
-            named, known = f'"{route}"' if route else "null", f'"{key}"' if key else "null"
-            taken = seconds * 1000
-            self._say(_REQUEST % (_now(), self._worker, request_id, method, named, status, taken, known))
+            # Written out, since it is written most of all. Nothing in it is what JSON would escape.
+            self._say(
+                f'{{"time": "{_now()}", "level": "info", "worker": {self._worker}, "request_id": "{request_id}", '
+                f'"message": "request", "method": "{method}", "route": {_quoted(route)}, "status": {status}, '
+                f'"milliseconds": {seconds * 1000:.3f}, "key": {_quoted(key)}}}'
+            )
         else:
             facts = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 3)}
             self._write("info", request_id, message="request", **facts, key=key)
@@ -75,9 +73,14 @@ class Log(logging.Handler):
     def _say(self, line: str) -> None:
         try:
             self._stream.write(f"{line}\n")
-            self._stream.flush()
+            if not self._stream.line_buffering:
+                self._stream.flush()
         except (OSError, ValueError):
             pass  # Nobody reads it any more; requests are answered all the same.
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else f'"{text}"'
 
 
 def _now() -> str:

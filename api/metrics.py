@@ -3,7 +3,7 @@
 import math
 import time
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -36,6 +36,10 @@ class _Times:
     """How many took at most each bound and more than the one before it; the last, more than all."""
     seconds: float = 0.0
 
+    def add(self, other: "_Times") -> None:
+        self.buckets = list(map(sum, zip(self.buckets, other.buckets, strict=True)))
+        self.seconds += other.seconds
+
 
 class Metrics(Collector):
     """What was asked of this process, and what the store has."""
@@ -45,15 +49,13 @@ class Metrics(Collector):
         self._registry.register(_OfStore(published))
         self._registry.register(self)
         self._counting = Lock()
-        self._requests: Counter[tuple[str, int]] = Counter()
-        self._times: defaultdict[str, _Times] = defaultdict(_Times)
+        self._times: defaultdict[tuple[str, int], _Times] = defaultdict(_Times)
+        """Of each operation and status."""
 
     def answered(self, exchange: Exchange) -> None:
         """Count a request, by the path as the document has it; one that leads nowhere has none."""
-        operation = exchange.route or "none"
         with self._counting:
-            self._requests[operation, exchange.status] += 1
-            times = self._times[operation]
+            times = self._times[exchange.route or "none", exchange.status]
             times.buckets[bisect_left(BUCKETS, exchange.seconds)] += 1
             times.seconds += exchange.seconds
 
@@ -65,12 +67,14 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         requests = CounterMetricFamily("ruleengine_requests", "Requests answered.", labels=("operation", "status"))
-        for (operation, status), count in tuple(self._requests.items()):
-            requests.add_metric((operation, str(status)), count)
+        every: defaultdict[str, _Times] = defaultdict(_Times)
+        for (operation, status), times in tuple(self._times.items()):
+            requests.add_metric((operation, str(status)), sum(times.buckets))
+            every[operation].add(times)
         yield requests
         words = "From a request to the end of its answer."
         seconds = HistogramMetricFamily("ruleengine_request_seconds", words, labels=("operation",))
-        for operation, times in tuple(self._times.items()):
+        for operation, times in every.items():
             bounds = map(floatToGoString, (*BUCKETS, math.inf))
             seconds.add_metric((operation,), list(zip(bounds, accumulate(times.buckets), strict=True)), times.seconds)
         yield seconds

@@ -213,12 +213,12 @@ CURRENT_DOCUMENT = f"SELECT p.version, ({_DOCUMENT.format(serial='p.serial')}) F
 
 def current_document(ledger: Connection, key: Key) -> Answer | None:
     """A customer in the current version, in one statement; None where there is no version."""
-    row = plain(ledger).execute(CURRENT_DOCUMENT, (key,)).fetchone()
+    row = ledger.row(CURRENT_DOCUMENT, (key,))
     return Answer(version=row[0], document=row[1]) if row else None
 
 
 def document(ledger: Connection, key: Key, serial: int) -> bytes | None:
-    row = plain(ledger).execute(DOCUMENT, (key, serial)).fetchone()
+    row = ledger.row(DOCUMENT, (key, serial))
     return row[0] if row else None
 
 

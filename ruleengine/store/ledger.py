@@ -176,7 +176,7 @@ class Ledger:
         try:
             connection = sqlite.reader(self._path, 10)
             # The upper pages, which every look-up reads: each that is not kept is checked anew.
-            connection.execute("PRAGMA cache_size = -16384")
+            connection.execute("PRAGMA cache_size = -65536")
             meta = _meta(connection)
             if meta is None:
                 connection.close()

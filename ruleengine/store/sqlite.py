@@ -40,8 +40,18 @@ _DAMAGED_RESULTS = {apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_CORRUPTFS, apsw.SQ
 class Connection(apsw.Connection):
     """Of one file. Its rows are `Row`s."""
 
+    _cursor: apsw.Cursor | None = None
+
     def execute(self, *args: Any, **kwargs: Any) -> Any:
         return super().execute(*args, **kwargs)
+
+    def row(self, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """The first row as a bare tuple, by a cursor that stays: for what is asked by the thousands."""
+        if self._cursor is None:
+            self._cursor = plain(self)
+        # To the end of the statement, or it would hold on to the state that it reads.
+        rows = self._cursor.execute(statement, values).fetchall()
+        return rows[0] if rows else None
 
 
 class Row(tuple[Any, ...]):
