@@ -24,6 +24,9 @@ class Dialect(ABC):
     sorts_for_ends: ClassVar[bool]
     """Whether `at_end` puts all rows in order."""
 
+    filters: ClassVar[bool]
+    """Whether FILTER is the faster way to leave rows out of an aggregate, and not CASE."""
+
     def sql(self, tree: exp.Expression, *, pretty: bool = False) -> str:
         return tree.sql(dialect=self.name, pretty=pretty, unsupported_level=ErrorLevel.RAISE)
 

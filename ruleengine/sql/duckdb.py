@@ -39,6 +39,7 @@ class DuckDB(Dialect):
     prelude: ClassVar[tuple[str, ...]] = _MACROS
     counts_apart: ClassVar[bool] = True
     sorts_for_ends: ClassVar[bool] = False
+    filters: ClassVar[bool] = False
 
     def create(self, name: str, query: exp.Expression, kind: Literal["TABLE", "VIEW"]) -> exp.Expression:
         temporary = exp.Properties(expressions=[exp.TemporaryProperty()])

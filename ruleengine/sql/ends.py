@@ -36,21 +36,19 @@ class AtEnd:
         return f"moment of {self.name}"
 
 
-def at_ends(measures: Sequence[Measure]) -> list[AtEnd]:
+def at_ends(scan: Scan, measures: Sequence[Measure]) -> list[AtEnd]:
     alike: dict[tuple[End, Days, checked.Expression | None], list[Measure]] = {}
     for measure in measures:
         key = ENDS[measure.aggregate.function], measure.days, measure.aggregate.where
         alike.setdefault(key, []).append(measure)
-    return [AtEnd(f"end {index}", key[0], found) for index, (key, found) in enumerate(alike.items())]
+    return [AtEnd(f"end {index} of {scan.name}", key[0], found) for index, (key, found) in enumerate(alike.items())]
 
 
 def moment(scans: "Scans", events: Events, scan: Scan, of: AtEnd) -> exp.Expression:
     """When it was: one more column of a pass over the events."""
     condition = scans.matches(events, scan, of.measures[0])
     at: exp.Expression = build.column(events.at.name, "event")
-    if condition is not None:
-        at = build.case((condition, at), otherwise=None)
-    return build.named(build.call("min" if of.end == "first" else "max", at), of.moment)
+    return build.named(scans.over("min" if of.end == "first" else "max", at, condition), of.moment)
 
 
 def beside(scans: "Scans", events: Events, scan: Scan, plain: exp.Select, ends: Sequence[AtEnd]) -> exp.Select:

@@ -27,6 +27,7 @@ class Postgres(Dialect):
     name: ClassVar[str] = "postgres"
     counts_apart: ClassVar[bool] = False
     sorts_for_ends: ClassVar[bool] = True
+    filters: ClassVar[bool] = True
 
     def sql(self, tree: exp.Expression, *, pretty: bool = False) -> str:
         fitting = tree.copy()

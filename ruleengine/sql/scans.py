@@ -14,8 +14,9 @@ from ruleengine.functions.aggregates import Aggregation
 from ruleengine.planning.plan import Days, Measure, Plan, Scan
 from ruleengine.sql import build
 from ruleengine.sql.dialect import Dialect
-from ruleengine.sql.ends import ENDS, at_ends, beside, moment
+from ruleengine.sql.ends import ENDS, AtEnd, at_ends, beside, moment
 from ruleengine.sql.expressions import Lowering
+from ruleengine.sql.halves import halves, share, together
 from ruleengine.sql.known import NOTHING, Known, known_texts
 from ruleengine.types import Kind, Type
 
@@ -87,19 +88,18 @@ class Scans:
         self.clocks = clocks
         self.known = known or {}
         self.zone = ZoneInfo(plan.ruleset.timezone)
+        self.halves = {found.whole.name: found for found in halves(plan.scans)}
+
+    @property
+    def in_order(self) -> list[Scan]:
+        """The passes, each after the one that it takes a half from."""
+        return sorted(self.plan.scans, key=lambda scan: scan.name in self.halves)
 
     def scan(self, scan: Scan) -> exp.Select:
         events = self.plan.ruleset.events[scan.source]
         match scan.shape:
             case "plain":
-                apart = [it for it in scan.measures if self.dialect.sorts_for_ends and it.aggregate.function in ENDS]
-                measures = [self.plain(events, scan, measure) for measure in scan.measures if measure not in apart]
-                if self.counts(scan):
-                    measures.append(build.named(build.call("count", exp.Star()), events_of(scan)))
-                ends = at_ends(apart)
-                inner = self.events(events, scan, [*measures, *(moment(self, events, scan, of) for of in ends)])
-                inner = inner.group_by(build.column(events.customer.name, "event"), copy=False)
-                return beside(self, events, scan, inner, ends) if ends else inner
+                return self.straight(events, scan)
             case "distinct":
                 return self.distinct(events, scan)
             case "frequent":
@@ -108,6 +108,35 @@ class Scans:
                 return self.gaps(events, scan)
             case _:
                 assert_never(scan.shape)
+
+    def straight(self, events: Events, scan: Scan) -> exp.Select:
+        """Aggregates straight over the events."""
+        ends, measures = self.apart(scan)
+        halves = self.halves.get(scan.name)
+        if halves is not None:
+            early = self.grouped(events, halves.early, [*share(self, events, halves, halves.early)])
+            found = together(self, halves, early)
+        else:
+            columns = [self.plain(events, scan, measure) for measure in measures]
+            columns.extend(moment(self, events, scan, of) for of in ends)
+            if self.counts(scan):
+                columns.append(self.count_of(scan))
+            for whole in self.halves.values():
+                if whole.late == scan:
+                    columns.extend(share(self, events, whole, scan))
+            found = self.grouped(events, scan, columns)
+        return beside(self, events, scan, found, ends) if ends else found
+
+    def apart(self, scan: Scan) -> tuple[list[AtEnd], list[Measure]]:
+        """The measures of a pass that need the events of one moment, and all others."""
+        sorted = [it for it in scan.measures if self.dialect.sorts_for_ends and it.aggregate.function in ENDS]
+        return at_ends(scan, sorted), [measure for measure in scan.measures if measure not in sorted]
+
+    def count_of(self, scan: Scan) -> exp.Alias:
+        return build.named(build.call("count", exp.Star()), events_of(scan))
+
+    def grouped(self, events: Events, scan: Scan, columns: list[exp.Expression]) -> exp.Select:
+        return self.events(events, scan, columns).group_by(build.column(events.customer.name, "event"), copy=False)
 
     def events(self, events: Events, scan: Scan, columns: list[exp.Expression], *more: exp.Expression) -> exp.Select:
         """SELECT customer, columns FROM the events of a scan's days WHERE …"""
@@ -175,9 +204,8 @@ class Scans:
         aggregate = measure.aggregate
         condition = self.matches(events, scan, measure)
 
-        def counted(value: exp.Expression) -> exp.Expression:
-            """The value where the event counts, else missing: cheaper than FILTER, which picks rows per aggregate."""
-            return value if condition is None else build.case((condition.copy(), value), otherwise=None)
+        def over(function: str, value: exp.Expression) -> exp.Expression:
+            return self.over(function, value, condition)
 
         at = build.column(events.at.name, "event")
         value = self.inside(events).lower(aggregate.argument) if aggregate.argument is not None else None
@@ -185,32 +213,32 @@ class Scans:
         made: exp.Expression
         match aggregate.function:
             case Aggregation.COUNT:
-                made = build.call("count", exp.Star() if condition is None else counted(build.number(1)))
+                made = over("count", exp.Star())
             case Aggregation.COUNT_VALUES:
                 assert value is not None
-                made = build.call("count", counted(value))
+                made = over("count", value)
             case Aggregation.COUNT_DISTINCT:
                 made = self.different_texts(events, aggregate, condition)
             case Aggregation.SUM:
                 assert value is not None
-                made = build.cast(build.call("sum", counted(value)), f"DECIMAL(37, {type.scale})")
+                made = build.cast(over("sum", value), f"DECIMAL(37, {type.scale})")
             case Aggregation.AVERAGE:
                 assert value is not None
-                total = build.cast(build.call("sum", counted(value)), f"DECIMAL(37, {type.scale})")
-                count = build.call("count", counted(value.copy()))
+                total = build.cast(over("sum", value), f"DECIMAL(37, {type.scale})")
+                count = over("count", value.copy())
                 made = self.quotient(total, count, type.scale)
             case Aggregation.MIN | Aggregation.MAX:
                 assert value is not None
-                made = build.call(aggregate.function.value, counted(value))
+                made = over(aggregate.function.value, value)
             case Aggregation.MEDIAN:
                 assert value is not None
-                low = self.dialect.lower_median(counted(value))
+                low = self.dialect.lower_median(_where(value, condition))
                 mirrored = exp.Neg(this=build.wrapped(value.copy()))
-                high = exp.Neg(this=build.wrapped(self.dialect.lower_median(counted(mirrored))))
+                high = exp.Neg(this=build.wrapped(self.dialect.lower_median(_where(mirrored, condition))))
                 made = self.middle(low, high, type)
             case Aggregation.FIRST_DAY | Aggregation.LATEST_DAY:
                 function = "min" if aggregate.function is Aggregation.FIRST_DAY else "max"
-                made = self.local_day(events, build.call(function, counted(at)))
+                made = self.local_day(events, over(function, at))
             case (Aggregation.FIRST_VALUE | Aggregation.LATEST_VALUE) as function:
                 assert value is not None
                 texts = known_texts(self.known, events.name, aggregate.argument)
@@ -221,6 +249,15 @@ class Scans:
             case _:
                 raise AssertionError(f"not a plain aggregate: {aggregate.function}")
         return build.named(made, measure.column)
+
+    def over(self, function: str, value: exp.Expression, condition: exp.Expression | None) -> exp.Expression:
+        """An aggregate over the events that meet a condition."""
+        if condition is None:
+            return build.call(function, value)
+        if self.dialect.filters:
+            where = exp.Where(this=condition.copy())
+            return exp.Filter(this=build.call(function, value), expression=where)
+        return build.call(function, _where(build.number(1) if isinstance(value, exp.Star) else value, condition))
 
     def quotient(self, total: exp.Expression, count: exp.Expression, scale: int) -> exp.Expression:
         """A sum over a count, as the language divides: both as whole numbers of one scale, then as doubles."""
@@ -427,6 +464,11 @@ class Scans:
                 where = measure.aggregate.where
                 if scan.source == events.name and where is not None and where.nullable:
                     yield where
+
+
+def _where(value: exp.Expression, condition: exp.Expression | None) -> exp.Expression:
+    """The value where the event counts, else missing."""
+    return value if condition is None else build.case((condition.copy(), value), otherwise=None)
 
 
 def _list(texts: tuple[str, ...]) -> exp.Expression:

@@ -213,8 +213,8 @@ class _Emitter:
     def values(self) -> Statement:
         """One row per customer with every metric a rule reads: scans joined to the customers, then layer on layer."""
         plan = self.plan
-        ctes = [(scan.name, self.scans.scan(scan)) for scan in plan.scans]
-        materialized: set[str] = set()
+        ctes = [(scan.name, self.scans.scan(scan)) for scan in self.scans.in_order]
+        materialized = {found.late.name for found in self.scans.halves.values()}
         select = exp.Select(expressions=[build.column("customer", "customers")])
         for column in plan.attributes.values():
             select = select.select(build.column(column, "customers"), copy=False)
