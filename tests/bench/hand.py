@@ -1,4 +1,4 @@
-"""The same metrics and rules in SQL by hand, as well as I can write it for DuckDB and for this very data."""
+"""The same metrics and rules in SQL by hand, as well as I can write it for each engine and this very data."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -11,41 +11,91 @@ from tests.bench.rules import READ, Rules
 TAGS_PER_WORD = 60
 
 
-def metrics(shop: Shop, as_of: date) -> str:
+class DuckDB:
+    """How the metrics are written for DuckDB and Parquet files."""
+
+    create = "CREATE OR REPLACE TEMP TABLE"
+    ending = ""
+
+    def __init__(self, shop: Shop) -> None:
+        self.customers = f"read_parquet('{shop.customers_file.absolute()}')"
+        self.orders = f"read_parquet('{shop.orders_file.absolute()}')"
+
+    def over(self, function: str, value: str, condition: str) -> str:
+        """An aggregate over the orders that meet a condition."""
+        return f"{function}(CASE WHEN {condition} THEN {value} END)"
+
+    def texts(self, texts: Iterable[str]) -> str:
+        return f"[{_quoted(texts)}]"
+
+    def latest_channel(self, channels: str) -> str:
+        """As a number, found by one number of time and order_id."""
+        order = "epoch_us(ordered_at)::HUGEINT * 18446744073709551616 + order_id"
+        return f"arg_max(list_position({channels}, channel), {order})"
+
+    def categories(self, categories: str) -> str:
+        """The few of them are bits of a number."""
+        return f"bit_count(bit_or(1::BIGINT << list_position({categories}, category)))"
+
+
+class Postgres(DuckDB):
+    """The same for Postgres: numbers are as the table has them."""
+
+    create = "CREATE TEMPORARY TABLE"
+    ending = " AS found"
+    customers = "shop.customers"
+    orders = "shop.orders"
+
+    def __init__(self) -> None:
+        """The shop's tables are there."""
+
+    def over(self, function: str, value: str, condition: str) -> str:
+        return f"{function}({value}) FILTER (WHERE {condition})"
+
+    def texts(self, texts: Iterable[str]) -> str:
+        return f"(ARRAY[{_quoted(texts)}])"
+
+    def latest_channel(self, channels: str) -> str:
+        """The third of three numbers: time, order_id and the channel's place."""
+        moment = "(extract(epoch FROM ordered_at) * 1000000)::bigint"
+        return f"(max(ARRAY[{moment}, order_id, array_position({channels}, channel)]))[3]"
+
+    def categories(self, categories: str) -> str:
+        return f"bit_count(bit_or(1 << (array_position({categories}, category)))::bit(32))"
+
+
+def metrics(written: DuckDB, as_of: date) -> str:
     """One pass over the orders of the last twelve months, one over those before, driven from the customers.
 
-    No order is read twice: what looks at all time is added up from both passes. The few categories are bits of a
-    number. The channel of the latest order travels as a number, found by one number of time and order_id.
+    No order is read twice: what looks at all time is added up from both passes.
     """
     end = f"TIMESTAMP '{as_of + timedelta(days=1)}'"
     year = f"TIMESTAMP '{days_of(Last(12, 'month'), as_of)[0]}'"
     new_year = f"ordered_at >= TIMESTAMP '{as_of.year}-01-01'"
-    orders = f"read_parquet('{shop.orders_file.absolute()}')"
+    customers, orders = written.customers, written.orders
 
     def last(days: int) -> str:
         return f"ordered_at >= TIMESTAMP '{as_of - timedelta(days=days - 1)}'"
 
     def total(condition: str) -> str:
-        return f"sum(CASE WHEN {condition} THEN amount END)"
+        return written.over("sum", "amount", condition)
 
     def count(condition: str) -> str:
-        return f"count(CASE WHEN {condition} THEN 1 END)"
+        return written.over("count", "1", condition)
 
     paid, refunded = "status = 'paid'", "status = 'refunded'"
     online = f"{paid} AND channel IN ('web', 'app')"
-    channels, categories = _list(CHANNELS), _list(CATEGORIES)
+    channels, categories = written.texts(CHANNELS), written.texts(CATEGORIES)
     of_all_time = f"""
-        max(CASE WHEN {paid} THEN ordered_at END) AS latest_paid, min(ordered_at) AS first_order,
+        {written.over("max", "ordered_at", paid)} AS latest_paid, min(ordered_at) AS first_order,
         {total(paid)} AS monetary_12m, {count(paid)} AS frequency_12m, {count(refunded)} AS returns_12m,
-        max(CASE WHEN {paid} THEN amount END) AS largest_12m,
-        arg_max(list_position({channels}, channel), epoch_us(ordered_at)::HUGEINT * 18446744073709551616 + order_id)
-            AS last_channel"""
+        {written.over("max", "amount", paid)} AS largest_12m, {written.latest_channel(channels)} AS last_channel"""
 
     def both(name: str) -> str:
         return f"coalesce(recent.{name}, 0) + coalesce(before.{name}, 0)"
 
     return f"""
-CREATE OR REPLACE TEMP TABLE hand_metrics AS
+{written.create} hand_metrics AS
 WITH before AS (
     SELECT customer_id, {of_all_time} FROM {orders} WHERE ordered_at < {year} GROUP BY 1
 ), recent AS (
@@ -65,24 +115,24 @@ WITH before AS (
         {count(online)} AS online_12m,
         {count(f"{paid} AND channel = 'store'")} AS in_store_12m,
         {total(f"{paid} AND category IN ('c03', 'c07')")} AS gadgets_12m,
-        bit_count(bit_or(1::BIGINT << list_position({categories}, category))) AS categories_12m
+        {written.categories(categories)} AS categories_12m
     FROM {orders} WHERE ordered_at >= {year} AND ordered_at < {end} GROUP BY 1
 )
-SELECT *, monetary::DOUBLE / nullif(frequency, 0) AS basket FROM (
+SELECT *, monetary::double precision / nullif(frequency, 0) AS basket FROM (
     SELECT
         c.customer_id AS customer, c.country, DATE '{as_of}' - c.birthday AS age,
         {both("monetary_12m")} AS monetary, {both("frequency_12m")} AS frequency, {both("returns_12m")} AS returns,
-        DATE '{as_of}' - greatest(recent.latest_paid, before.latest_paid)::DATE AS recency,
-        DATE '{as_of}' - least(recent.first_order, before.first_order)::DATE AS tenure,
+        DATE '{as_of}' - greatest(recent.latest_paid, before.latest_paid)::date AS recency,
+        DATE '{as_of}' - least(recent.first_order, before.first_order)::date AS tenure,
         greatest(recent.largest_12m, before.largest_12m) AS largest, recent.largest_12m,
         {channels}[coalesce(recent.last_channel, before.last_channel)] AS last_channel,
-        recent.monetary_90d::DOUBLE / nullif(frequency_90d, 0) AS basket_90d,
-        recent.monetary_12m::DOUBLE / nullif(recent.frequency_12m, 0) AS basket_12m,
-        recent.returns_12m::DOUBLE / nullif(orders_12m, 0) AS returned_12m,
+        recent.monetary_90d::double precision / nullif(frequency_90d, 0) AS basket_90d,
+        recent.monetary_12m::double precision / nullif(recent.frequency_12m, 0) AS basket_12m,
+        recent.returns_12m::double precision / nullif(orders_12m, 0) AS returned_12m,
         {", ".join(f"coalesce(recent.{name}, 0) AS {name}" for name in ZERO)}
-    FROM read_parquet('{shop.customers_file.absolute()}') c
+    FROM {customers} c
     LEFT JOIN before USING (customer_id) LEFT JOIN recent USING (customer_id)
-)"""
+){written.ending}"""
 
 
 ZERO = (
@@ -125,6 +175,5 @@ def _comparable(name: str, number: str) -> str:
     return f"round({number.format(name)}, 9)" if name.startswith(("basket", "returned")) else name
 
 
-def _list(texts: Iterable[str]) -> str:
-    quoted = ", ".join(f"'{text}'" for text in texts)
-    return f"[{quoted}]"
+def _quoted(texts: Iterable[str]) -> str:
+    return ", ".join(f"'{text}'" for text in texts)

@@ -10,6 +10,8 @@ from tempfile import TemporaryFile
 from time import perf_counter, process_time
 
 Work = Callable[[], object]
+Busy = Callable[[], float]
+"""How many seconds processors have been busy until now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,12 @@ class Taken:
 class Stopwatch:
     """Told the name of each part of a work as it begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, busy: Busy = process_time) -> None:
+        self._busy = busy
         self._marks: list[tuple[str, float, float]] = []
 
     def __call__(self, part: str) -> None:
-        self._marks.append((part, perf_counter(), process_time()))
+        self._marks.append((part, perf_counter(), self._busy()))
 
     def parts(self) -> dict[str, Taken]:
         """What each part took; the last one ends now."""
@@ -54,8 +57,8 @@ class Process:
     mebibytes: float
 
 
-def take(work: Work) -> Taken:
-    watch = Stopwatch()
+def take(work: Work, busy: Busy = process_time) -> Taken:
+    watch = Stopwatch(busy)
     watch("")
     work()
     return watch.parts()[""]
@@ -82,7 +85,7 @@ def mean(one: Taken, other: Taken) -> Taken:
     return Taken((one.clock + other.clock) / 2, (one.processors + other.processors) / 2)
 
 
-def in_turn(yardstick: Work, works: Mapping[str, Work], rounds: int) -> dict[str, Taken]:
+def in_turn(yardstick: Work, works: Mapping[str, Work], rounds: int, busy: Busy = process_time) -> dict[str, Taken]:
     """Each work in multiples of the yardstick: the median of rounds in which all are done, one after another.
 
     The yardstick is done before and after each work, so that a machine that slows down in between slows both. One
@@ -90,10 +93,10 @@ def in_turn(yardstick: Work, works: Mapping[str, Work], rounds: int) -> dict[str
     """
     found: dict[str, list[Taken]] = {name: [] for name in works}
     for number in range(rounds + 1):
-        before = take(yardstick)
+        before = take(yardstick, busy)
         for name, work in works.items():
-            taken = take(work)
-            after = take(yardstick)
+            taken = take(work, busy)
+            after = take(yardstick, busy)
             if number:
                 found[name].append(taken.over(mean(before, after)))
             before = after
