@@ -1,7 +1,7 @@
 """Segments of paths, as they were sent."""
 
 import re
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -31,7 +31,7 @@ class _Segment(Convertor[str]):
         return decoded(value)
 
     def to_string(self, value: str) -> str:
-        raise NotImplementedError
+        return quote(value, safe="")
 
 
 register_url_convertor("segment", _Segment())

@@ -1,10 +1,12 @@
 """A ruleset with data of its own, run into a store: for what the API computes, not only reads."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+import pytest
 from starlette.testclient import TestClient
 
 from ruleengine import schema, serving
@@ -69,6 +71,25 @@ def written(folder: Path) -> Path:
     for name, text in FILES.items():
         (folder / name).write_text(text, "utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def first_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop with a version."""
+    folder = written(tmp_path_factory.mktemp("shop"))
+    published(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(first_version: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(first_version, tmp_path / "shop"))
+
+
+@pytest.fixture
+def client(folder: Path) -> Iterator[TestClient]:
+    with asked(folder) as (_, client), client:
+        yield client
 
 
 def published(folder: Path, day: date = DAY) -> int:

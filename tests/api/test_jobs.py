@@ -22,30 +22,15 @@ from ruleengine.verbs import jobs
 from ruleengine.verbs.published import identity_of
 from tests.api import shop
 from tests.api.asking import problem
+from tests.api.shop import client, first_version, folder
 from tests.api.test_document import shape
 from tests.api.test_server import COMMAND, Client, logged, stopped
 from tests.api.test_server import started as serving
 
+__all__ = ["client", "first_version", "folder"]
+
 WHY = {"reason": "a mistake", "actor": "ana"}
 NEXT = "2026-04-01"
-
-
-@pytest.fixture(scope="module")
-def first_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = shop.written(tmp_path_factory.mktemp("shop"))
-    shop.published(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(first_version: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(first_version, tmp_path / "shop"))
-
-
-@pytest.fixture
-def client(folder: Path) -> Iterator[TestClient]:
-    with shop.asked(folder) as (_, client), client:
-        yield client
 
 
 def until(look: Callable[[], Any], seconds: float = 60) -> Any:
@@ -249,9 +234,8 @@ def test_a_plan_is_cancelled(client: TestClient) -> None:
     assert problem(client.post("/v1/plans/none:cancel", json=WHY)) == (404, "plan_unknown")
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
+def test_what_cannot_be_asked_for_is_refused(client: TestClient) -> None:
+    wrong: list[tuple[str, Any]] = [
         ("/v1/runs", {"as_of": "2026-02-30"}),
         ("/v1/runs", {"as_of": "3001-01-01"}),
         ("/v1/runs", {"profile": "other"}),
@@ -261,10 +245,9 @@ def test_a_plan_is_cancelled(client: TestClient) -> None:
         ("/v1/rulesets:plan", {"files": {}}),
         ("/v1/rulesets:plan", {"against": "/etc"}),
         ("/v1/rulesets:plan", {"samples": 101}),
-    ],
-)
-def test_what_cannot_be_asked_for_is_refused(client: TestClient, path: str, body: Any) -> None:
-    assert problem(client.post(path, json=body)) == (422, "body_invalid")
+    ]
+    for path, body in wrong:
+        assert problem(client.post(path, json=body)) == (422, "body_invalid"), body
 
 
 def test_answers_have_the_shapes_that_are_described(client: TestClient) -> None:

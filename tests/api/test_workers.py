@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -14,7 +13,8 @@ import pytest
 
 from ruleengine.verbs import keys
 from tests.api import shop
-from tests.api.test_jobs import NEXT, WHY, first_version, folder, until
+from tests.api.shop import first_version, folder
+from tests.api.test_jobs import NEXT, WHY, until
 from tests.api.test_server import Client, started, stopped
 
 __all__ = ["first_version", "folder"]
@@ -76,11 +76,17 @@ def test_what_one_worker_did_counts_in_the_other(folder: Path) -> None:
         for process in (one, other):
             with frozen(process):
                 assert client().ask("GET", "/v1/customers/1")[1]["version"] == 3
-        keys.create(folder, "default", "crm", ["tags:read"], expires=None, actor="test")
-        time.sleep(1.1)
+        created = keys.create(folder, "default", "crm", ["tags:read"], expires=None, actor="test")
+        bearer = {"authorization": f"Bearer {created.secret}"}
         for process in (one, other):
             with frozen(process):
                 assert client().ask("GET", "/v1/customers/1")[0] == 401
+                assert [client().ask("GET", "/v1/customers/1", **bearer)[0] for _ in range(2)] == [200, 200]
+        keys.revoke(folder, "default", created.key.id)
+        for process in (one, other):
+            with frozen(process):
+                status, refused = client().ask("GET", "/v1/customers/1", **bearer)
+                assert (status, refused["code"]) == (401, "key_invalid")
         assert stopped(server) == 0
         assert not Path(f"/proc/{one}").exists()
 

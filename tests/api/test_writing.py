@@ -1,8 +1,6 @@
 """What is written over HTTP: tags and levels by hand, runs published, versions rolled back."""
 
-import shutil
 import threading
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,26 +13,10 @@ from ruleengine.verbs import keys
 from ruleengine.verbs.run import run
 from tests.api import shop
 from tests.api.asking import PROVENANCE, problem
+from tests.api.shop import client, first_version, folder
 from tests.api.test_document import shape
 
-
-@pytest.fixture(scope="module")
-def first_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = shop.written(tmp_path_factory.mktemp("shop"))
-    shop.published(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(first_version: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(first_version, tmp_path / "shop"))
-
-
-@pytest.fixture
-def client(folder: Path) -> Iterator[TestClient]:
-    with shop.asked(folder) as (_, client), client:
-        yield client
-
+__all__ = ["client", "first_version", "folder"]
 
 WHY = {"reason": "asked on the phone", "actor": "ana"}
 

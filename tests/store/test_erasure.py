@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import apsw
 import duckdb
@@ -106,7 +107,13 @@ def brief(store: Store) -> None:
         )
 
 
-@pytest.mark.parametrize("step", FORGET_STEPS)
+@pytest.mark.parametrize(
+    "step",
+    [
+        step if step in ("before-commit", "committed") else pytest.param(step, marks=pytest.mark.slow)
+        for step in FORGET_STEPS
+    ],
+)
 def test_forgetting_that_dies_did_nothing_or_is_finished_by_the_next_writer(tmp_path: Path, step: str) -> None:
     folder = tmp_path / "store"
     store = open_store(folder)
@@ -138,10 +145,10 @@ def test_a_reader_whose_files_are_written_anew_looks_again(
     brief(store)
     writer, times, read = open_store(tmp_path / "store"), iter([True]), archive.history
 
-    def late(*arguments: object) -> object:
+    def late(*arguments: Any) -> object:
         if next(times, False):
             forget(writer, NUMBER)
-        return read(*arguments)  # type: ignore[arg-type]
+        return read(*arguments)
 
     monkeypatch.setattr(archive, "history", late)
 
