@@ -251,8 +251,8 @@ class Processes:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._said[job.id],
-                    # Ctrl-C is for the server, which then cancels its jobs. In a session of its own it would get as much
-                    # of the processors as the server, however nice it is (see sched(7), autogroup).
+                    # Ctrl-C is for the server, which then cancels its jobs. In a session of its own it would get as
+                    # much of the processors as the server, however nice it is (see sched(7), autogroup).
                     process_group=0,
                 )
             except OSError as error:
