@@ -23,8 +23,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from ruleengine.checking.check import check
 from ruleengine.checking.expressions import Ranking
 from ruleengine.checking.literals import text_literals
@@ -48,6 +46,7 @@ from ruleengine.sql.scans import default_clocks
 from ruleengine.sql.statements import emit
 from ruleengine.types import BOOLEAN, Kind, Type, Value
 from ruleengine.verbs.explain import _filled as filled
+from tests import duck
 from tests.corpus_postgres import agree
 
 if TYPE_CHECKING:
@@ -197,7 +196,7 @@ def _write_data(page: "Page", directory: Path) -> None:
     for block in page.blocks("file"):
         (directory / block.options[0]).write_text(block.text, "utf-8")
     for block in page.blocks("parquet"):
-        with duckdb.connect(":memory:") as connection:
+        with duck.database() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"COPY ({block.text}) TO '{directory / block.options[0]}.parquet' (FORMAT parquet)")
 

@@ -1,5 +1,6 @@
 """Metric instances: each declared metric, and each window it is seen through, once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 MAX_HEIGHT = 400
 """Of the tree of a metric with those of the metrics that it names: passes walk it by recursion."""
+MAX_SEEN = 50_000
+"""Operations of all metrics, counted once for each window that they are seen through: a few lines can ask for as many
+windows as there are metrics beneath them, and each is computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class MetricBook:
         self._below: list[int] = [0]
         """Of the metrics that are being made, how high the highest is that each of them names."""
         self._traits: dict[str, Traits] = {}
+        self._seen = 0
+        """The operations of the metrics that were seen through a window so far."""
 
     def instance(self, declared: str, window: checked.Window | None, window_text: str) -> Metric | None:
         """A declared metric through a window; None where its definition has problems of its own.
@@ -71,6 +77,9 @@ class MetricBook:
         own = _height(statement)
         if self._above + own > MAX_HEIGHT:
             self._problem_of_height(self._typing.scope.metrics[self._making[0]] if self._making else statement)
+            self._made[key] = None
+            return None
+        if window is not None and self._is_too_much(statement):
             self._made[key] = None
             return None
         self._making.append(declared)
@@ -98,6 +107,15 @@ class MetricBook:
             self.instances[metric.name] = metric
         self._made[key] = metric
         return metric
+
+    def _is_too_much(self, statement: nodes.MetricStatement | nodes.ScoreStatement) -> bool:
+        """Whether a metric, through one more window, is one too many; told for the first."""
+        before = self._seen
+        self._seen += sum(1 for _ in _nodes(statement))
+        if before <= MAX_SEEN < self._seen:
+            first = self._typing.scope.metrics[self._making[0]] if self._making else statement
+            self._typing.problems.add(codes.metric_windows(first.name.span, name=first.name.text, most=f"{MAX_SEEN:_}"))
+        return self._seen > MAX_SEEN
 
     def _problem_of_height(self, statement: nodes.MetricStatement | nodes.ScoreStatement) -> None:
         self._typing.problems.add(codes.metric_chain(statement.name.span, name=statement.name.text, most=MAX_HEIGHT))
@@ -149,6 +167,12 @@ class MetricBook:
 
 def _height(node: nodes.Node) -> int:
     return 1 + max(map(_height, parts(node)), default=0)
+
+
+def _nodes(node: nodes.Node) -> Iterator[nodes.Node]:
+    yield node
+    for part in parts(node):
+        yield from _nodes(part)
 
 
 def instance_name(declared: str, window: checked.Window | None, window_text: str) -> str:

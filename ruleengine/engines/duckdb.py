@@ -46,10 +46,10 @@ class DuckDB(Engine):
             self.connection = connected()
             self._configure(writable)
             with interruptible(self.connection):
-                binder = FileBinder(self.connection, ruleset, profile, self._spill, forgotten)
-                self.problems.extend(binder.bind())
-                self.clocks, self._every_key = binder.clocks, binder.every_key
-                self.left_out = binder.left_out
+                self._binder = FileBinder(self.connection, ruleset, profile, self._spill, forgotten)
+                self.problems.extend(self._binder.bind())
+                self.clocks, self._every_key = self._binder.clocks, self._binder.every_key
+                self.left_out = self._binder.left_out
         except duckdb.Error as error:
             self.close()
             raise ProblemError(self._failed(error)) from error
@@ -69,7 +69,7 @@ class DuckDB(Engine):
         except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
             raise TooLarge(self._failed(error)) from error
         except duckdb.Error as error:
-            raise ProblemError(self._failed(error)) from error
+            raise ProblemError(self._damaged(error) or self._failed(error)) from error
 
     def remember(self, tell: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
         tell(self.connection)
@@ -121,6 +121,12 @@ class DuckDB(Engine):
         if sum(map(len, texts)) > LONGEST_TEXTS or any("\0" in text for text in texts):
             return None
         return tuple(texts)
+
+    def _damaged(self, error: duckdb.Error) -> Problem | None:
+        """The source that a statement could not read, which DuckDB names not at all, or by its path alone."""
+        if isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException):
+            return None
+        return self._binder.damaged()
 
     def _failed(self, error: duckdb.Error) -> Problem:
         if isinstance(error, duckdb.CatalogException | duckdb.BinderException | duckdb.ParserException):

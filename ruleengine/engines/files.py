@@ -40,6 +40,8 @@ class FileBinder(Binder):
         """By relation, SQL that reads the data as it is, with the number of each row."""
         self._kinds: dict[str, str] = {}
         """By relation as SQL writes it, whether it is a table or a view."""
+        self._read_later: list[tuple[Binding, Sequence[Path], Sequence[str]]] = []
+        """The Parquet files whose columns are read anew by each statement."""
 
     def bind_source(self, name: str, binding: Binding, columns: Declared, zones: Zones, found: Problems) -> None:
         try:
@@ -84,6 +86,16 @@ class FileBinder(Binder):
             f"WHERE {condition} ORDER BY row LIMIT 1"
         )
         return (found[0][0], str(found[0][1])) if found else (0, "")
+
+    def damaged(self) -> Problem | None:
+        """The first Parquet file of which something cannot be read; each is read through to find it."""
+        for binding, files, columns in self._read_later:
+            for file in files:
+                try:
+                    self.rows(f"SELECT max(hash({', '.join(map(quote, columns))})) FROM {parquet([file])}")
+                except duckdb.Error as error:
+                    return _unreadable(binding, file.name, error)
+        return None
 
     def is_unique(self, values: str) -> bool:
         return is_unique(self.connection, values)
@@ -161,6 +173,7 @@ class FileBinder(Binder):
         if len(converted) < len(wanted):
             return
         self._numbered[name] = parquet(files, numbered=True)
+        self._read_later.append((binding, files, [physical for _, _, physical in wanted]))
         self._create(name, parquet(files), converted, "VIEW")
         self.check_values(name, binding, parquet(files), converted, found)
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 from ruleengine.diagnostics.messages import wording
@@ -50,14 +51,24 @@ class Attended(Attempt):
         self._is_decided = threading.current_thread() is not threading.main_thread()
         """Nobody cancels it any more; and elsewhere than in the main thread nobody could be told."""
         self._thread = threading.Thread(target=self._look, name=f"job {job.id}", daemon=True)
+        self._before = signal.getsignal(signal.SIGINT)
 
     def __enter__(self) -> "Attended":
+        if self._before is signal.SIG_IGN and not self._is_decided:
+            # What a script begins in the background is deaf to Ctrl-C; it hears who cancels it all the same.
+            signal.signal(signal.SIGINT, self._heeded)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        if self._before is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._before)
+
+    def _heeded(self, number: int, frame: FrameType | None) -> None:
+        if self.cancelled is not None:
+            raise KeyboardInterrupt
 
     def settle(self) -> None:
         with self._deciding:
@@ -106,15 +117,15 @@ def attended(jobs: Jobs, job: Job, clock: Clock) -> Iterator[Attended]:
         attempt = stack.enter_context(Attended(jobs, job, clock))
         try:
             yield attempt
-        except KeyboardInterrupt:
-            if attempt.cancelled is None:
+        except (KeyboardInterrupt, ProblemError) as error:
+            if attempt.cancelled is not None:  # A connection that broke over it may have had the last word.
+                attempt.ended(cancelled(attempt.cancelled), None)
+                raise CancelledError(attempt.cancelled) from None
+            if isinstance(error, ProblemError):
+                reasons = [wording(problem).message for problem in error.problems]
+                attempt.ended(failed(*reasons), {"problems": render_json(error.problems)})
+            else:
                 attempt.ended(failed("stopped"), None)
-                raise
-            attempt.ended(cancelled(attempt.cancelled), None)
-            raise CancelledError(attempt.cancelled) from None
-        except ProblemError as error:
-            reasons = [wording(problem).message for problem in error.problems]
-            attempt.ended(failed(*reasons), {"problems": render_json(error.problems)})
             raise
         except BaseException as error:
             attempt.ended(failed(f"internal error ({type(error).__name__})"), None)

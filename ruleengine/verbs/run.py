@@ -301,12 +301,11 @@ def _recorded(writer: Writer, run: Run, attempt: Attempt) -> Iterator[None]:
     """Whatever goes wrong within is kept with the run as why it failed."""
     try:
         yield
-    except KeyboardInterrupt:
-        if attempt.cancelled is not None:
-            writer.fail(run, *cancelled(attempt.cancelled)["reasons"], cancelled=True)
-        raise
-    except ProblemError as error:
+    except (KeyboardInterrupt, ProblemError) as error:
         # Where the store itself is the trouble, its next writer finds the run and says so.
         with suppress(StoreUnusableError):
-            writer.fail(run, "; ".join(wording(problem).message for problem in error.problems))
+            if attempt.cancelled is not None:  # A connection that broke over it may have had the last word.
+                writer.fail(run, *cancelled(attempt.cancelled)["reasons"], cancelled=True)
+            elif isinstance(error, ProblemError):
+                writer.fail(run, "; ".join(wording(problem).message for problem in error.problems))
         raise

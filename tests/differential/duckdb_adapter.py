@@ -5,11 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
-
 from ruleengine.engines.duckdb import DuckDB
 from ruleengine.schema import Profile, parse
 from ruleengine.source import Source
+from tests import duck
 from tests.differential.answers import Answers, answers_of, checked
 from tests.differential.data import Case, Table
 
@@ -34,7 +33,7 @@ def _profile(directory: Path, sources: Sequence[str], timezone: str) -> Profile:
 
 
 def _write(path: Path, table: Table) -> None:
-    with duckdb.connect(":memory:") as connection:
+    with duck.database() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         columns = ", ".join(f'"{column.name}" {column.duckdb_type}' for column in table.columns)
         connection.execute(f"CREATE TABLE t ({columns})")

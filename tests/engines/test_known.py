@@ -4,7 +4,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from ruleengine.checking.check import check
@@ -17,6 +16,7 @@ from ruleengine.source import Source
 from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.known import MOST_TEXTS, Known
 from ruleengine.sql.statements import emit
+from tests import duck
 
 AS_OF = date(2026, 6, 30)
 RULES = """
@@ -46,7 +46,7 @@ ORDERS = """
 
 
 def engine(folder: Path, *, key: str = KEY, orders: str = "*", text: str = "'c'", texts: int = 6) -> DuckDB:
-    with duckdb.connect() as connection:
+    with duck.database() as connection:
         connection.execute(
             f"COPY (SELECT i AS customer_id, ['DE', 'FR', NULL][1 + i % 3] AS country FROM range(35) AS _(i)) "
             f"TO '{folder}/customers.parquet'"
@@ -137,7 +137,7 @@ def test_orphans_are_counted_whatever_is_read(tmp_path: Path, entity: str, metri
     events = "events orders from orders key order_id integer for customer_id at ordered_at (status text)"
     findings = left_out(tmp_path, f'{entity}\n{events}\nmetric read = {metric}\ntag "reads" when read is known\n')
     (orders,) = findings.sources
-    with duckdb.connect() as connection:
+    with duck.database() as connection:
         counted = connection.execute(
             f"SELECT count(*), count(*) - count(customer_id), count(*) FILTER (WHERE customer_id >= 35) "
             f"FROM '{tmp_path}/orders.parquet'"

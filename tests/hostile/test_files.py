@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ruleengine.checking.check import check
-from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.diagnostics.render import render_text
 from ruleengine.engines import csv_files
 from ruleengine.engines.duckdb import DuckDB
@@ -35,8 +35,10 @@ HEAD = "id,n,a,t,b,d,s\n"
 PARQUET = Path(__file__).parent / "parquet"
 
 
-def computed(data: bytes, kind: str, columns: dict[str, str] = COLUMNS) -> list[tuple[Any, ...]] | set[str]:
-    """The values that rules read, by customer, or the codes of what is wrong."""
+def computed(
+    data: bytes, kind: str, columns: dict[str, str] = COLUMNS, problems: list[Problem] | None = None
+) -> list[tuple[Any, ...]] | set[str]:
+    """The values that rules read, by customer, or the codes of what is wrong; `problems` takes what is wrong itself."""
     declared = ", ".join(f"{name} {type}" for name, type in columns.items())
     read = " or ".join(f"{name} is missing" for name in columns)
     rules = f'entity customer from customers key id ({declared})\ntag "reads" when {read}\n'
@@ -52,6 +54,8 @@ def computed(data: bytes, kind: str, columns: dict[str, str] = COLUMNS) -> list[
                 return engine.results(work.layout).execute("SELECT * FROM result_values ORDER BY 1").fetchall()
         except ProblemError as error:
             render_text(error.problems, colour=False)
+            if problems is not None:
+                problems.extend(error.problems)
             return {problem.code.name for problem in error.problems}
 
 
@@ -224,4 +228,20 @@ def test_damaged_files(tmp_path: Path, rounds: int) -> None:
     files = [file.read_bytes() for file in (tmp_path / "a.parquet", *sorted(PARQUET.glob("*.parquet")))]
     chance = random.Random(rounds)
     for number in range(rounds):
-        computed(damaged(files[number % len(files)], chance), "parquet", {"a": "decimal", "s": "timestamp"})
+        found = computed(damaged(files[number % len(files)], chance), "parquet", {"a": "decimal", "s": "timestamp"})
+        assert isinstance(found, list) or found.isdisjoint({"engine-failed"})
+
+
+@pytest.mark.parametrize("codec", ["snappy", "zstd", "gzip"])
+def test_what_cannot_be_unpacked_is_told_by_the_name_of_its_file(tmp_path: Path, codec: str) -> None:
+    """What a file says of itself is whole: what is wrong shows only when a statement reads the values."""
+    path = tmp_path / "a.parquet"
+    texts = "SELECT i::VARCHAR AS id, repeat(md5(i::VARCHAR), 9) AS t FROM range(2_000) AS _(i)"
+    duckdb.sql(f"COPY ({texts}) TO '{path}' (FORMAT parquet, COMPRESSION {codec})")
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2_000] = b"\xff" * 2_000
+
+    problems: list[Problem] = []
+    assert computed(bytes(data), "parquet", {"t": "text"}, problems) == {"source-unreadable"}
+    assert "customers.parquet" in render_text(problems, colour=False)

@@ -126,6 +126,13 @@ def ordered(lines: list[str], order: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def test_windows_without_end_are_told() -> None:
+    """A few lines ask for as many metrics as there are windows times metrics beneath them."""
+    tags = [f'tag "T{days}" when m69_{days}d > 5' for days in range(1, 301)]
+
+    assert errors(MODEL + "\n".join([*metrics(70), *tags])) == {"metric-windows"}
+
+
 @pytest.mark.parametrize("count", [30, 1_000])
 def test_circles_of_any_size_are_told(count: int) -> None:
     circle = "".join(f"metric m{i} = m{(i + 1) % count} + 1\n" for i in range(count)) + 'tag "A" when m0 > 5\n'

@@ -13,6 +13,7 @@ from ruleengine.planning.memory import Memory
 from ruleengine.store.records import Delta, Identity, Key, RunHeader, Version
 from ruleengine.store.store import Store
 from ruleengine.types import COLUMN_TYPES, DATE, TEXT, exact
+from tests import duck
 
 IDENTITY = Identity(ruleset="retail", entity="customer", key_type="integer")
 TEXT_IDENTITY = Identity(ruleset="retail", entity="customer", key_type="text")
@@ -167,17 +168,15 @@ def publish(
     hash: str = "rules 1",
 ) -> Version:
     """One run, staged and published."""
-    connection = duckdb.connect()
-    fill(connection, rules, customers)
-    with store.writer("tester", identity_of(rules)) as writer:
+    with duck.database() as connection, store.writer("tester", identity_of(rules)) as writer:
+        fill(connection, rules, customers)
         run = writer.begin(header(as_of, fingerprint=fingerprint, rules=hash))
         return writer.publish(writer.stage(run, connection, rules.layout))
 
 
 def hold(store: Store, as_of: date | str, customers: Mapping[Key, Held], *, rules: Rules = RULES) -> Delta:
-    connection = duckdb.connect()
-    fill(connection, rules, customers)
-    with store.writer("tester", identity_of(rules)) as writer:
+    with duck.database() as connection, store.writer("tester", identity_of(rules)) as writer:
+        fill(connection, rules, customers)
         delta = writer.stage(writer.begin(header(as_of)), connection, rules.layout)
         writer.hold(delta, ["too many changes"])
         return delta

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from ruleengine.store import leaves, open_store, sqlite
 from ruleengine.store.store import Store
+from tests import duck
 from tests.store import verifier
 from tests.store.tables import IDENTITY, Rules, held, hold, publish
 
@@ -44,10 +44,10 @@ def test_text_keys_and_odd_names_prove_themselves(store: Store, tmp_path: Path) 
 def test_a_change_of_a_row_is_found(folder: Path) -> None:
     run = open_store(folder).version(2).run
     path = folder / "runs" / run / "changes.parquet"
-    duck = duckdb.connect()
-    duck.execute(f"CREATE TABLE rows AS SELECT * FROM '{path}'")
-    duck.execute("UPDATE rows SET new = 'B' WHERE customer = 301 AND name = 'abc'")
-    duck.execute(f"COPY rows TO '{path}' (FORMAT parquet)")
+    with duck.database() as connection:
+        connection.execute(f"CREATE TABLE rows AS SELECT * FROM '{path}'")
+        connection.execute("UPDATE rows SET new = 'B' WHERE customer = 301 AND name = 'abc'")
+        connection.execute(f"COPY rows TO '{path}' (FORMAT parquet)")
 
     assert verifier.check(folder) == ["version 2: a row was changed: 301 abc"]
 
@@ -55,10 +55,10 @@ def test_a_change_of_a_row_is_found(folder: Path) -> None:
 def test_a_missing_row_is_found(folder: Path) -> None:
     run = open_store(folder).version(2).run
     path = folder / "runs" / run / "changes.parquet"
-    duck = duckdb.connect()
-    duck.execute(f"CREATE TABLE rows AS SELECT * FROM '{path}'")
-    duck.execute("DELETE FROM rows WHERE customer = 301 AND name = 'abc'")
-    duck.execute(f"COPY rows TO '{path}' (FORMAT parquet)")
+    with duck.database() as connection:
+        connection.execute(f"CREATE TABLE rows AS SELECT * FROM '{path}'")
+        connection.execute("DELETE FROM rows WHERE customer = 301 AND name = 'abc'")
+        connection.execute(f"COPY rows TO '{path}' (FORMAT parquet)")
 
     assert verifier.check(folder) == ["version 2: rows were added, removed or moved"]
 
@@ -92,11 +92,12 @@ def test_a_salt_is_kept_for_a_customer_and_never_repeated(store: Store, tmp_path
         publish(store, f"2026-0{month}-01", {key: held("VIP" if month % 2 else "New") for key in range(50)})
 
     pieces = "','".join(str(path) for path in (tmp_path / "store").rglob("salts.parquet"))
-    counted = duckdb.connect().execute(
-        f"SELECT count(*), count(DISTINCT customer), count(DISTINCT salt), min(octet_length(salt)) "
-        f"FROM read_parquet(['{pieces}'])"
-    )
-    assert counted.fetchone() == (50, 50, 50, 16)
+    with duck.database() as connection:
+        counted = connection.execute(
+            f"SELECT count(*), count(DISTINCT customer), count(DISTINCT salt), min(octet_length(salt)) "
+            f"FROM read_parquet(['{pieces}'])"
+        )
+        assert counted.fetchone() == (50, 50, 50, 16)
 
 
 def test_many_pieces_of_salts_are_merged(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

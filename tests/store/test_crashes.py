@@ -8,7 +8,6 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from ruleengine.planning.memory import Memory
@@ -16,6 +15,7 @@ from ruleengine.store import open_store
 from ruleengine.store.records import RunState
 from ruleengine.store.steps import MANUAL_STEPS, ROLLBACK_STEPS, STEPS
 from ruleengine.store.store import Store
+from tests import duck
 from tests.store import verifier
 from tests.store.child import CUSTOMERS, LAST, NEW, RULES, VIP, block, generation, publish_generation
 from tests.store.tables import hold
@@ -62,10 +62,10 @@ def check_whole(store: Store, number: int, folder: Path) -> None:
         assert list(store.members("tag", tag, limit=1000).customers) == [
             key for key, held in expected.items() if tag in held.tags
         ]
-    connection = duckdb.connect()
     asked = VIP if number % 2 else NEW
-    store.recall(connection, Memory(tags=(asked,)), current.as_of + timedelta(days=1))
-    remembered = connection.execute("SELECT * FROM remembered ORDER BY customer").fetchall()
+    with duck.database() as connection:
+        store.recall(connection, Memory(tags=(asked,)), current.as_of + timedelta(days=1))
+        remembered = connection.execute("SELECT * FROM remembered ORDER BY customer").fetchall()
     assert remembered == [(key, True, LAST) for key in expected]
     assert store.export(folder / "all.csv") == 3 * CUSTOMERS
     assert verifier.check(folder / "store") == []
@@ -156,9 +156,9 @@ def check_blocked(store: Store, folder: Path, *, blocked: bool) -> None:
     assert store.members("tag", "Sleeping").customers == ((5,) if blocked else ())
     assert len(store.members("tag", "VIP", limit=1000).customers) == CUSTOMERS - blocked
     assert [setting.name for setting in store.manual(5)] == (["Sleeping"] if blocked else [])
-    connection = duckdb.connect()
-    store.recall(connection, RULES.memory, date(2027, 1, 1), 5)
-    rows = connection.execute("SELECT * FROM remembered").fetchall()
+    with duck.database() as connection:
+        store.recall(connection, RULES.memory, date(2027, 1, 1), 5)
+        rows = connection.execute("SELECT * FROM remembered").fetchall()
     assert rows == [(5, None, None, None, None, True) if blocked else (5, True, LAST, None, None, None)]
     assert store.export(folder / "all.csv") == 3 * CUSTOMERS
     assert verifier.check(folder / "store") == []

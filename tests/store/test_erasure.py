@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import duckdb
 import pytest
 
 from ruleengine.store import open_store
 from ruleengine.store.embedded import EmbeddedStore
 from ruleengine.store.steps import FORGET_STEPS
 from ruleengine.store.store import Store
+from tests import duck
 from tests.store import verifier
 from tests.store.tables import IDENTITY, held, publish
 from tests.store.test_crashes import crash
@@ -23,15 +23,15 @@ STORES = ("embedded",)
 def traces(folder: Path, whom: Whom) -> list[str]:
     """The files that say anything of him: in their bytes, in a value, or in what Parquet says of a column."""
     found = []
-    duck = duckdb.connect()
-    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-        content = [file.read_bytes()]
-        if ".parquet" in file.name:
-            for query in ("SELECT * FROM read_parquet(?)", "SELECT * EXCLUDE (file_name) FROM parquet_metadata(?)"):
-                rows = duck.execute(query, [str(file)]).fetchall()
-                content.append("\n".join(str(value) for row in rows for value in row).encode())
-        if any(needle in each for needle in whom.needles for each in content):
-            found.append(file.name)
+    with duck.database() as connection:
+        for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+            content = [file.read_bytes()]
+            if ".parquet" in file.name:
+                for query in ("SELECT * FROM read_parquet(?)", "SELECT * EXCLUDE (file_name) FROM parquet_metadata(?)"):
+                    rows = connection.execute(query, [str(file)]).fetchall()
+                    content.append("\n".join(str(value) for row in rows for value in row).encode())
+            if any(needle in each for needle in whom.needles for each in content):
+                found.append(file.name)
     return found
 
 
@@ -162,11 +162,12 @@ def test_a_row_that_nobody_forgot_cannot_be_blanked(store: Store, tmp_path: Path
     forget(store, NUMBER)
     run = store.version(2).run
     (file,) = folder.glob(f"runs/{run}*/changes.parquet")
-    duck = duckdb.connect()
-    duck.execute(f"CREATE TABLE rows AS SELECT * FROM '{file}'")
     columns = ("customer", "kind", "name", "old", "new", "since", "rule_hash", "evidence")
     blanks = ", ".join(f"{name} = NULL" for name in columns)
-    duck.execute(f"UPDATE rows SET {blanks} WHERE rowid = (SELECT min(rowid) FROM rows WHERE customer IS NOT NULL)")
-    duck.execute(f"COPY rows TO '{file}' (FORMAT parquet)")
+    with duck.database() as connection:
+        connection.execute(f"CREATE TABLE rows AS SELECT * FROM '{file}'")
+        first = "SELECT min(rowid) FROM rows WHERE customer IS NOT NULL"
+        connection.execute(f"UPDATE rows SET {blanks} WHERE rowid = ({first})")
+        connection.execute(f"COPY rows TO '{file}' (FORMAT parquet)")
 
     assert any("version 2: a row was blanked" in wrong for wrong in verifier.check(folder))

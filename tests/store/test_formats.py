@@ -5,13 +5,13 @@ import tarfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from ruleengine.planning.memory import ManualMemory, Memory, TagMemory
 from ruleengine.store import open_store, sqlite
 from ruleengine.store.store import Store
 from ruleengine.store.versions import FORMAT
+from tests import duck
 from tests.store import verifier
 from tests.store.tables import IDENTITY, held, publish
 
@@ -44,9 +44,9 @@ def unpacked(number: int, folder: Path) -> Store:
 
 
 def remembered(store: Store, day: date) -> list[tuple[object, ...]]:
-    connection = duckdb.connect()
-    store.recall(connection, ASKED, day)
-    return connection.execute("SELECT * FROM remembered ORDER BY customer").fetchall()
+    with duck.database() as connection:
+        store.recall(connection, ASKED, day)
+        return connection.execute("SELECT * FROM remembered ORDER BY customer").fetchall()
 
 
 def test_an_older_store_is_read_as_it_is(old: Store, tmp_path: Path) -> None:

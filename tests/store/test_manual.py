@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from ruleengine.planning.memory import ManualMemory, Memory, Past, TagMemory, Ti
 from ruleengine.store.records import GIVEN, Change, Key, ManualWrite, Remembered, Version, VersionKind
 from ruleengine.store.refusals import NotThereError, RefusedError
 from ruleengine.store.store import Store
+from tests import duck
 from tests.store.conftest import NewStore
 from tests.store.tables import IDENTITY, Held, Rules, Standing, held, hold, publish
 
@@ -84,14 +84,14 @@ def document(store: Store, key: Key, version: int | None = None) -> Any:
 
 
 def remembered(store: Store, day: date, customer: Key | None = None) -> dict[Key, dict[str, Any]]:
-    connection = duckdb.connect()
-    store.recall(connection, RULES.memory, day, customer)
-    answer = connection.execute("SELECT * FROM remembered")
-    names = [column[0] for column in answer.description or ()]
-    return {
-        row[0]: {name: value for name, value in zip(names[1:], row[1:], strict=True) if value is not None}
-        for row in answer.fetchall()
-    }
+    with duck.database() as connection:
+        store.recall(connection, RULES.memory, day, customer)
+        answer = connection.execute("SELECT * FROM remembered")
+        names = [column[0] for column in answer.description or ()]
+        return {
+            row[0]: {name: value for name, value in zip(names[1:], row[1:], strict=True) if value is not None}
+            for row in answer.fetchall()
+        }
 
 
 def standing(what: Held, day: date = DAY) -> Held:
@@ -253,10 +253,10 @@ def test_a_tag_is_found_by_its_former_names(store: Store) -> None:
     assert document(store, 1)["tags"] == [{"name": "Do not contact", "since": "2026-01-01"}]
     write(store, change(2, "Do not contact", GIVEN, None), value=None)
 
-    connection = duckdb.connect()
-    store.recall(connection, rules.memory, date(2026, 1, 3))
+    with duck.database() as connection:
+        store.recall(connection, rules.memory, date(2026, 1, 3))
 
-    assert connection.execute("SELECT * FROM remembered").fetchall() == [(1, True)]
+        assert connection.execute("SELECT * FROM remembered").fetchall() == [(1, True)]
 
 
 def test_what_is_remembered_of_a_customer_is_replaced_by_a_manual_version(store: Store) -> None:
@@ -592,9 +592,9 @@ def _check_memory(store: Store, model: Model, day: date) -> None:
         assert (mine.get("level"), mine.get("reached")) == (level, reached)
         vip = before is not None and "VIP" in before.state.get(key, {})
         assert mine.get("vip_held") == (True if vip else None)
-    connection = duckdb.connect()
-    store.recall(connection, Memory(past=(PAST,)), day)
-    were = {key for (key,) in connection.execute("SELECT customer FROM remembered WHERE was_blocked").fetchall()}
+    with duck.database() as connection:
+        store.recall(connection, Memory(past=(PAST,)), day)
+        were = {key for (key,) in connection.execute("SELECT customer FROM remembered WHERE was_blocked").fetchall()}
     assert were == {
         key
         for each in range(-1, (day - DAY).days)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import duckdb
 import pytest
 
 from ruleengine.planning.memory import Memory
@@ -25,7 +24,7 @@ from ruleengine.store.postgres.store import PostgresStore
 from ruleengine.store.records import ApiKey, Key, Kind, Remembered, RunState
 from ruleengine.store.refusals import RefusedError, StoreLockedError, StoreUnusableError, WrongStoreError
 from ruleengine.store.store import Store
-from tests import postgres
+from tests import duck, postgres
 from tests.store import test_postgres, verifier
 from tests.store.conftest import again, profile
 from tests.store.tables import IDENTITY, TEXT_IDENTITY, Held, Rules, header, held, hold, publish, rules_hash
@@ -194,10 +193,10 @@ def diff(store: Store, a: int, b: int) -> Any:
 
 
 def remembered(store: Store, day: date) -> Any:
-    connection = duckdb.connect()
-    version = store.recall(connection, ASKED, day)
-    rows = connection.execute("SELECT * FROM remembered ORDER BY customer").fetchall()
-    return version and version.number, rows, connection.execute("SELECT * FROM remembered_names").fetchall()
+    with duck.database() as connection:
+        version = store.recall(connection, ASKED, day)
+        rows = connection.execute("SELECT * FROM remembered ORDER BY customer").fetchall()
+        return version and version.number, rows, connection.execute("SELECT * FROM remembered_names").fetchall()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ruleengine.planning.memory import ManualMemory, Memory, Past, TagMemory, TierMemory
 from ruleengine.store.records import Key
 from ruleengine.store.store import Store
+from tests import duck
 from tests.store.conftest import NewStore
 from tests.store.lines import Line
 from tests.store.tables import IDENTITY, Held, Rules, Standing, held, hold, publish
@@ -38,19 +39,20 @@ def past(kind: Any, name: str, *values: str, first: str | None = None) -> Past:
 
 def recalled(store: Store, asked: Memory, day: date | str) -> tuple[int | None, dict[Key, dict[str, Any]], list[bool]]:
     """The previous version, who is remembered for what, and whether the names of each past were declared."""
-    connection = duckdb.connect()
     as_of = date.fromisoformat(day) if isinstance(day, str) else day
-    previous = store.recall(connection, asked, as_of)
-    answer = connection.execute("SELECT * FROM remembered")
-    columns = [column[0] for column in answer.description or ()]
+    with duck.database() as connection:
+        previous = store.recall(connection, asked, as_of)
+        answer = connection.execute("SELECT * FROM remembered")
+        columns = [column[0] for column in answer.description or ()]
+        rows = answer.fetchall()
+        row = connection.execute("SELECT * FROM remembered_names").fetchone()
+        assert connection.execute("SELECT count(*) FROM duckdb_tables() WHERE temporary").fetchone() == (2,)
     assert columns == ["customer", *(name for name, _ in asked.columns)]
     told: dict[Key, dict[str, Any]] = {}
-    for customer, *values in answer.fetchall():
+    for customer, *values in rows:
         assert customer not in told
         told[customer] = {name: value for name, value in zip(columns[1:], values, strict=True) if value is not None}
-    row = connection.execute("SELECT * FROM remembered_names").fetchone()
     assert row is not None
-    assert connection.execute("SELECT count(*) FROM duckdb_tables() WHERE temporary").fetchone() == (2,)
     return previous.number if previous else None, told, list(row)[: len(asked.past)]
 
 

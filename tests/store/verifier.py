@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import duckdb
+
+from tests import duck
 
 
 def hashed(*fields: str | None) -> str:
@@ -64,9 +65,11 @@ def rules_hash(name: str, timezone: str, texts: dict[str, str]) -> str:
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    answer = duckdb.connect().execute("SELECT * FROM read_parquet(?)", [str(path)])
-    names = [column[0] for column in answer.description or []]
-    for row in answer.fetchall():
+    with duck.database() as connection:
+        answer = connection.execute("SELECT * FROM read_parquet(?)", [str(path)])
+        names = [column[0] for column in answer.description or []]
+        found = answer.fetchall()
+    for row in found:
         yield dict(zip(names, row, strict=True))
 
 

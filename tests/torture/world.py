@@ -14,12 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import duckdb
-
 from ruleengine.planning.memory import ManualMemory, Memory
 from ruleengine.store.records import GIVEN, Change, Delta, Key, ManualWrite, RunState, Version, VersionKind
 from ruleengine.store.refusals import RefusedError
 from ruleengine.store.store import Store, Writer
+from tests import duck
 from tests.store.tables import IDENTITY, Held, Rules, fill, header, held
 
 KEYS = range(30)
@@ -109,13 +108,13 @@ def hold_or_publish(store: Store, writer: Writer, current: Version, random_: ran
 
 
 def staged(store: Store, writer: Writer, as_of: date) -> Delta:
-    connection = duckdb.connect()
     customers = computed(as_of)
     for key in BY_HAND:
         if is_asleep(store, key):
             customers[key] = replace(customers[key], tags=customers[key].tags | {"Sleeping"})
-    fill(connection, RULES, customers)
-    return writer.stage(writer.begin(header(as_of)), connection, RULES.layout)
+    with duck.database() as connection:
+        fill(connection, RULES, customers)
+        return writer.stage(writer.begin(header(as_of)), connection, RULES.layout)
 
 
 def by_hand(store: Store, writer: Writer, current: Version, key: Key) -> Version:
