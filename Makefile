@@ -4,7 +4,7 @@ UV ?= uv
 BIN := .venv/bin
 
 .DEFAULT_GOAL := venv
-.PHONY: venv demo rules test test-slow test-pg15 test-all torture lint fmt bench bench-api sbom lock clean
+.PHONY: venv demo rules test test-slow test-pg15 test-all torture fuzz lint fmt bench bench-api sbom lock clean
 
 venv: .venv/stamp
 
@@ -50,6 +50,16 @@ test-all: test test-slow
 torture: venv
 	$(BIN)/python -m tests.torture $(MINUTES)
 
+# Any bytes for whatever reads some, made up by what was reached so far; needs Linux. SECONDS=600 make fuzz: so long
+# for each target.
+fuzz: venv .venv/fuzz/stamp
+	PYTHONPATH=.venv/fuzz $(BIN)/python -m tests.fuzz $(SECONDS)
+
+.venv/fuzz/stamp: requirements/fuzz.lock | $(BIN)/pip
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --target .venv/fuzz \
+	  -r requirements/fuzz.lock
+	@touch $@
+
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -86,6 +96,7 @@ lock:
 	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.lock
 	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
 	$(COMPILE) --group sbom --output-file requirements/sbom.lock
+	$(COMPILE) --group fuzz --output-file requirements/fuzz.lock
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

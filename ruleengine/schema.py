@@ -22,6 +22,8 @@ RULE_FILES = "*.rules"
 DEFAULT_PROFILE = "default"
 MAX_BYTES = 1_000_000
 """Of a ruleset.toml: nobody writes a larger one."""
+MAX_DOTS = 1_000
+"""In a line of it: of a name with many parts, the time to read it grows with their square."""
 LANGUAGE = 1
 """The number of the rule language that this release reads; it also reads all lower ones."""
 FORMAT = 1
@@ -159,6 +161,10 @@ def load(path: Path) -> Manifest:
 
 def document(source: Source, text: str, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
     """The tables of a TOML text; ProblemError, placed in `source`, where it is none."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > MAX_DOTS:
+            reason = f"a line has over {MAX_DOTS:_} dots"
+            raise ProblemError(codes.manifest_syntax(_line_span(source, number), reason=reason))
     try:
         return tomllib.loads(text, parse_float=parse_float)
     except tomllib.TOMLDecodeError as error:

@@ -41,7 +41,13 @@ def server() -> str:
     folder.mkdir(exist_ok=True)
     started = get_server(folder, cleanup_mode="delete")
     _at_the_end.callback(started.cleanup)
-    return str(started.get_uri())
+    address = str(started.get_uri())
+    with psycopg.connect(address, autocommit=True) as connection:
+        # It never outlives the machine: what a crash of the server alone leaves is in the system's memory.
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
+    return address
 
 
 _at_the_end = ExitStack()

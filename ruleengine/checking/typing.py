@@ -1,6 +1,6 @@
 """Syntax expressions to checked ones: names resolved, types known, windows pushed to where they take effect."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from decimal import Decimal
 
@@ -168,6 +168,10 @@ class Typing:
             if scale > MAX_SCALE:
                 self.problems.add(codes.too_many_decimals(node.span, scale=scale))
                 return None
+            for side in (left, right):
+                if any(abs(value) * 10**side.type.scale >= 10**MAX_FACTOR_DIGITS for value in self._written(side)):
+                    self.problems.add(codes.factor_too_long(side.span, most=MAX_FACTOR_DIGITS))
+                    return None
             digits = (min(side.type.digits, MAX_FACTOR_DIGITS) for side in (left, right))
             result = exact(sum(digits), scale)
         else:
@@ -177,6 +181,19 @@ class Typing:
         return checked.Arithmetic(
             type=result, nullable=nullable, operator=node.operator, left=left, right=right, span=node.span
         )
+
+    def _written(self, number: checked.Expression) -> Iterator[int | Decimal]:
+        """What stands in the rules themselves: a literal, or each value of a parameter."""
+        match number:
+            case checked.Constant(value=int() | Decimal() as value):
+                yield value
+            case checked.Negation(operand=operand):
+                yield from self._written(operand)
+            case checked.ParameterValue(parameter=name):
+                for _, values in self.parameters[name].steps:
+                    yield from (value for value in values if isinstance(value, int | Decimal))
+            case _:
+                pass
 
     def _conditional(self, node: nodes.Conditional, context: Context) -> Made:
         condition = self.condition(node.condition, context)

@@ -72,10 +72,7 @@ def calculate(
     if to.kind is Kind.DOUBLE:
         return _calculate_doubles(sign, double(left), double(right))
     if sign == "*":
-        factors = units(left, left_type.scale), units(right, right_type.scale)
-        if max(map(abs, factors)) >= 10**MAX_FACTOR_DIGITS:
-            raise TooLarge(f"a factor of more than {MAX_FACTOR_DIGITS} digits")
-        return scaled(factors[0] * factors[1], left_type.scale + right_type.scale)
+        return scaled(factor(left, left_type) * factor(right, right_type), left_type.scale + right_type.scale)
     a, b = units(left, to.scale), units(right, to.scale)
     match sign:
         case "+":
@@ -86,6 +83,14 @@ def calculate(
             return quotient(a, b)
         case _:
             assert_never(sign)
+
+
+def factor(number: Number, type: Type) -> int:
+    """An exact operand of * in its units; it counts as too large whether or not the other one is there."""
+    found = units(number, type.scale)
+    if abs(found) >= 10**MAX_FACTOR_DIGITS:
+        raise TooLarge(f"a factor of more than {MAX_FACTOR_DIGITS} digits")
+    return found
 
 
 def _calculate_doubles(sign: Literal["+", "-", "*", "/"], left: float, right: float) -> float | None:

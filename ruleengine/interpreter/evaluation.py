@@ -50,6 +50,7 @@ from ruleengine.interpreter.arithmetic import (
     conjunction,
     convert,
     disjunction,
+    factor,
     floor,
     negation,
     negative,
@@ -60,7 +61,7 @@ from ruleengine.interpreter.arithmetic import (
 from ruleengine.interpreter.events import Cell, Event, aggregate, events_until, read
 from ruleengine.interpreter.memory import NOWHERE, Recollection, TagDecision, TierDecision, decide_tag, decide_tier
 from ruleengine.planning.windows import days_of
-from ruleengine.types import Type, Value
+from ruleengine.types import Kind, Type, Value
 
 Overrides = Mapping[str, tuple[ParameterConstant, ...]]
 """Parameters set for a run, by name: one value, or those of a list."""
@@ -300,6 +301,10 @@ class Evaluation:
             case Arithmetic(operator=operator, left=left, right=right):
                 a, b = self.value(left, event), self.value(right, event)
                 if a is None or b is None:
+                    if operator == "*" and expression.type.kind is Kind.EXACT:
+                        for side, present in ((left, a), (right, b)):
+                            if present is not None:
+                                factor(cast(Number, present), side.type)
                     return None
                 return calculate(operator, cast(Number, a), left.type, cast(Number, b), right.type)
             case Comparison(operator=operator, left=left, right=right):
