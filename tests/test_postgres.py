@@ -170,6 +170,43 @@ def test_a_session_with_a_store_in_the_database(inside: Path) -> None:
     assert found == (counts["tags"]["Spender"],)
 
 
+def test_whoever_was_forgotten_is_as_if_never_in_the_data(inside: Path) -> None:
+    """In a folder and in the database, on either engine: the next run comes to what it would without his rows."""
+    with (inside / "shop.rules").open("a") as rules:
+        rules.write('tag "Top" when top 30% by spent_90d\n')
+    with (inside / "ruleset.toml").open("a") as manifest:
+        for profile in ("without", "files"):
+            manifest.write(f'[profiles.{profile}]\nengine = "duckdb"\nstore = ".{profile}"\n')
+            manifest.write(f"[profiles.{profile}.sources]\n")
+            manifest.writelines(f'{name} = "{profile}/{name}.csv"\n' for name in ("customers", "orders"))
+    connection = postgres.admin()
+    for profile, condition in (("without", "<> 5"), ("files", "IS NOT NULL")):
+        (inside / profile).mkdir()
+        for name, key in (("customers", "id"), ("orders", "customer")):
+            rows = connection.execute(f"SELECT * FROM shop.{name} WHERE {key} {condition} ORDER BY 1".encode())
+            lines = [[column.name for column in rows.description or ()], *rows.fetchall()]
+            text = "".join(",".join(map(str, line)) + "\n" for line in lines)
+            (inside / profile / f"{name}.csv").write_text(text)
+    reports, exports = {}, {}
+    for profile in ("without", "files", "prod"):
+        to = ("--profile", profile, "--actor", "tests")
+        if profile != "without":
+            asked("run", str(inside), "--as-of", "2026-03-20", *to)
+            asked("forget", str(inside), "5", "--reason", "asked", *to)
+        reports[profile] = json.loads(asked("run", str(inside), "--as-of", "2026-03-31", *to, "--format", "json"))
+        asked("export", str(inside), "-o", str(inside / "rows.csv"), "--profile", profile)
+        rows = [line.split(",")[:4] for line in (inside / "rows.csv").read_text().splitlines()]
+        exports[profile] = rows
+
+    assert exports["without"] == exports["files"] == exports["prod"]
+    assert [reports[each]["forgotten"] for each in reports] == [0, 1, 1]
+    for profile in ("files", "prod"):
+        assert reports[profile]["counts"] == reports["without"]["counts"]
+        assert reports[profile]["left_out"] == reports["without"]["left_out"]
+        again = ("--profile", profile, "--actor", "tests")
+        assert CliRunner().invoke(program, ["forget", str(inside), "5", "--reason", "again", *again]).exit_code == 2
+
+
 def test_the_api_answers_from_a_store_in_the_database(inside: Path) -> None:
     asked("run", str(inside), "--profile", "prod", "--as-of", "2026-03-20", "--actor", "tests")
 

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -24,6 +25,7 @@ from ruleengine.store.store import Store
 from tests import postgres
 from tests.store.conftest import again, profile
 from tests.store.tables import IDENTITY, TEXT_IDENTITY, Held, Rules, held, hold, publish
+from tests.store.test_forgetting import CITY, NUMBER, Whom, forget, life
 from tests.store.verifier import hashed, merkle_root, text
 
 STORES = ("postgres",)
@@ -248,6 +250,87 @@ def test_a_reader_reads_and_writes_nothing(roles: Store, monkeypatch: pytest.Mon
         pass
     with psycopg.connect(os.environ[postgres.STORE]) as connection, pytest.raises(errors.InsufficientPrivilege):
         connection.execute(f"SELECT * FROM {schema(roles)}.salts".encode())
+
+
+def test_only_an_administrator_forgets(roles: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(roles, PostgresStore)
+    names = {role: login(f"{roles.profile.schema}_{role}") for role in ("reader", "runner", "admin")}
+    for role in ("reader", "runner"):
+        with psycopg.connect(names[role]) as connection, pytest.raises(errors.InsufficientPrivilege):
+            connection.execute(f"SELECT {schema(roles)}.forget(ARRAY[1])".encode())
+        pretend = "-c ruleengine.forgetting=on"
+        with (
+            psycopg.connect(names[role], options=pretend) as connection,
+            pytest.raises(errors.InsufficientPrivilege),
+        ):
+            connection.execute(f"UPDATE {schema(roles)}.changes SET evidence = NULL".encode())
+    monkeypatch.setenv(postgres.STORE, names["runner"])
+    with pytest.raises(StoreUnusableError), again(roles).writer("tester", IDENTITY) as writer:
+        writer.forget([1], "asked")
+    assert roles.customer(1).document is not None
+
+    monkeypatch.setenv(postgres.STORE, names["admin"])
+    with again(roles).writer("tester", IDENTITY) as writer:
+        writer.forget([1], "asked")
+
+    assert roles.customer(1).document is None
+    assert said_wrong(roles) == []
+
+
+def said_wrong(store: Store) -> list[str]:
+    return [finding.problem.code.name for finding in store.audit().findings]
+
+
+# -- erasure -----------------------------------------------------------------------------------------------
+
+
+def rows_that_tell(store: PostgresStore, whom: Whom) -> list[str]:
+    """The tables of the schema that have a row of him."""
+    found = []
+    connection = postgres.admin()
+    tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [store.profile.schema])
+    for (table,) in tables.fetchall():
+        texts = connection.execute(f'SELECT t::text FROM {schema(store)}."{table}" t'.encode()).fetchall()
+        if any(str(whom.key) in str(text) or CITY in str(text) for (text,) in texts):
+            found.append(str(table))
+    return found
+
+
+def files_that_tell(store: PostgresStore) -> int:
+    """How many files on the server's disk, of tables, their indexes and what is kept beside them, hold his city."""
+    connection = postgres.admin()
+    connection.execute("CHECKPOINT")
+    (folder,) = connection.execute("SELECT current_setting('data_directory')").fetchone() or ("",)
+    paths = connection.execute(
+        "SELECT DISTINCT pg_relation_filepath(o.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "CROSS JOIN LATERAL (SELECT c.oid UNION SELECT c.reltoastrelid) o "
+        "WHERE n.nspname = %s AND o.oid <> 0 AND pg_relation_filepath(o.oid) IS NOT NULL",
+        [store.profile.schema],
+    ).fetchall()
+    return sum(CITY.encode() in Path(str(folder), str(path)).read_bytes() for (path,) in paths)
+
+
+def test_no_row_tells_of_a_forgotten_customer_nor_any_file_once_written_anew(store: Store) -> None:
+    assert isinstance(store, PostgresStore)
+    life(store, NUMBER)
+    assert {"changes", "facts", "manual", "jobs", "runs"} <= set(rows_that_tell(store, NUMBER))
+    assert files_that_tell(store)
+
+    forget(store, NUMBER)
+
+    assert rows_that_tell(store, NUMBER) == []
+    assert not store.erasing()
+    statistics = "SELECT count(*) FROM pg_stats WHERE schemaname = %s AND pg_stats::text LIKE %s"
+    told = postgres.admin().execute(statistics, [store.profile.schema, f"%{CITY}%"]).fetchone()
+    assert told == (0,)
+    # As docs/forget.md has it for those who need more.
+    for (table,) in (
+        postgres.admin()
+        .execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [store.profile.schema])
+        .fetchall()
+    ):
+        postgres.admin().execute(f'VACUUM FULL {schema(store)}."{table}"'.encode())
+    assert files_that_tell(store) == 0
 
 
 def test_a_schema_without_jobs_is_read_as_it_is_and_upgraded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
