@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from ruleengine.store.records import Change, Version
+from ruleengine.store.records import Change, Version, VersionKind
 
 from . import cursors, parameters, problems, streams
 from .models.read import Changes
@@ -28,8 +28,8 @@ AfterVersion = Annotated[
 
 Place = tuple[int, int]
 """A version, and how many of its changes are already known."""
-Row = tuple[Version, Change, Place]
-"""A change, its version, and the place after it."""
+Row = tuple[Version, Change | None, Place]
+"""A change, its version, and the place after it; without a change, that the version forgot customers."""
 
 
 def router(published: Published, stopping: Callable[[], bool]) -> APIRouter:
@@ -43,8 +43,9 @@ def router(published: Published, stopping: Callable[[], bool]) -> APIRouter:
         summary="What changed, for whom",
         description=(
             "Applied in their order, the changes lead from nothing, or from the version that one began after, to the "
-            "current one. A customer who is no longer known loses all he had. With `Accept: text/event-stream` the "
-            "answer goes on with every new version; `Last-Event-ID` then counts as `after`."
+            "current one. A customer who is no longer known loses all he had; `forgotten` says that some were "
+            "forgotten, of whom nothing else is told. With `Accept: text/event-stream` the answer goes on with every "
+            "new version; `Last-Event-ID` then counts as `after`."
         ),
         responses=streams.described(streams.EVENTS)
         | refusals(
@@ -71,7 +72,8 @@ def router(published: Published, stopping: Callable[[], bool]) -> APIRouter:
         rows, more, place = await published.slowly(feed.rows, start, limit)
         body = {
             **provenance.members,
-            "changes": [_told(version, change) for version, change, _ in rows],
+            "changes": [_told(version, change) for version, change, _ in rows if change is not None],
+            "forgotten": [_forgotten(version) for version, change, _ in rows if change is None],
             "next_cursor": cursors.written(published, OF, *place),
             "more": more,
         }
@@ -97,7 +99,7 @@ class _Feed:
             raise problems.version_unknown(
                 message=f"Version {after_version} is for an earlier day: it never was current."
             )
-        return after_version, found.movement.rows
+        return after_version, _size(found)
 
     def rows(self, start: Place, limit: int) -> tuple[list[Row], bool, Place]:
         """The next changes, whether there are more, and the place after them."""
@@ -107,19 +109,23 @@ class _Feed:
         number, known = place = start
         while current is not None and number <= current.number:
             version = store.version(number)
-            left = 0 if version.detached else version.movement.rows - known
+            left = 0 if version.detached else _size(version) - known
             if left > 0:
                 if len(rows) == limit:
                     return rows, True, place
-                for change in store.changes(number, known, min(left, limit - len(rows))):
-                    known += 1
-                    if change is not None:  # of somebody who is not forgotten
-                        rows.append((version, change, (number, known)))
+                if version.kind is VersionKind.FORGET:
+                    known = 1
+                    rows.append((version, None, (number, known)))
+                else:
+                    for change in store.changes(number, known, min(left, limit - len(rows))):
+                        known += 1
+                        if change is not None:  # of somebody who is not forgotten
+                            rows.append((version, change, (number, known)))
                 place = number, known
-                if known < version.movement.rows:
+                if known < _size(version):
                     return rows, True, place
             elif not version.detached:
-                place = number, version.movement.rows
+                place = number, _size(version)
             number, known = number + 1, 0
         return rows, False, place
 
@@ -144,9 +150,26 @@ class _Feed:
                 yield b": still there\n\n"
                 spoken = time.monotonic()
 
-    def _event(self, version: Version, change: Change, place: Place) -> bytes:
-        cursor = cursors.written(self._published, OF, *place)
-        return b"id: %b\nevent: change\ndata: %b\n\n" % (cursor.encode(), dumped(_told(version, change)))
+    def _event(self, version: Version, change: Change | None, place: Place) -> bytes:
+        cursor = cursors.written(self._published, OF, *place).encode()
+        if change is None:
+            return b"id: %b\nevent: forgotten\ndata: %b\n\n" % (cursor, dumped(_forgotten(version)))
+        return b"id: %b\nevent: change\ndata: %b\n\n" % (cursor, dumped(_told(version, change)))
+
+
+def _size(version: Version) -> int:
+    """How many entries of the feed a version has."""
+    return 1 if version.kind is VersionKind.FORGET else version.movement.rows
+
+
+def _forgotten(version: Version) -> dict[str, object]:
+    """Whom it was about is nowhere any more."""
+    report: Any = version.report
+    return {
+        "version": version.number,
+        "as_of": version.as_of.isoformat(),
+        "customers": len(report["forgotten"]["customers"]),
+    }
 
 
 def _told(version: Version, change: Change) -> dict[str, object]:

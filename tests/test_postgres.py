@@ -195,8 +195,7 @@ def test_whoever_was_forgotten_is_as_if_never_in_the_data(inside: Path) -> None:
             asked("forget", str(inside), "5", "--reason", "asked", *to)
         reports[profile] = json.loads(asked("run", str(inside), "--as-of", "2026-03-31", *to, "--format", "json"))
         asked("export", str(inside), "-o", str(inside / "rows.csv"), "--profile", profile)
-        rows = [line.split(",")[:4] for line in (inside / "rows.csv").read_text().splitlines()]
-        exports[profile] = rows
+        exports[profile] = [line.split(",")[:4] for line in (inside / "rows.csv").read_text().splitlines()]
 
     assert exports["without"] == exports["files"] == exports["prod"]
     assert [reports[each]["forgotten"] for each in reports] == [0, 1, 1]

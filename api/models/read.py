@@ -251,6 +251,12 @@ class Change(Shape):
     since: date | None
 
 
+class Forgotten(Shape):
+    version: int
+    as_of: date
+    customers: Annotated[int, Field(description="How many. Ask `:batchGet` for those you hold, and drop the unknown.")]
+
+
 class Changes(Provenance):
     model_config = ConfigDict(
         extra="forbid",
@@ -270,6 +276,7 @@ class Changes(Provenance):
                             "since": "2026-03-31",
                         }
                     ],
+                    "forgotten": [{"version": 8, "as_of": "2026-03-31", "customers": 1}],
                     "next_cursor": "pJ1b…",
                     "more": False,
                 }
@@ -278,5 +285,6 @@ class Changes(Provenance):
     )
 
     changes: list[Change]
+    forgotten: Annotated[list[Forgotten], Field(description="Versions that forgot customers.")]
     next_cursor: Annotated[str, Field(description="What comes next begins here, now or later.")]
     more: Annotated[bool, Field(description="Whether something already does.")]

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -18,10 +19,14 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 
-def ask(server: str, path: str) -> Any:
-    """The answer to a GET; waits where the server says so."""
+def ask(server: str, path: str, body: Any = None) -> Any:
+    """The answer to a GET, or to a POST of a body; waits where the server says so."""
     key = os.environ.get("RULEENGINE_KEY")
-    request = Request(server + path, headers={"Authorization": f"Bearer {key}"} if key else {})
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    data = None
+    if body is not None:
+        data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+    request = Request(server + path, data, headers)
     while True:
         try:
             with urlopen(request, timeout=30) as answer:
@@ -31,6 +36,12 @@ def ask(server: str, path: str) -> Any:
             if "Retry-After" not in error.headers:
                 raise SystemExit(f"{problem['code']}: {problem['detail']}") from None
             time.sleep(int(error.headers["Retry-After"]))
+
+
+def unknown(server: str, customers: list[str]) -> Iterator[str]:
+    """Those of these customers whom the server does not know, or not any more."""
+    for start in range(0, len(customers), 1000):
+        yield from ask(server, "/v1/customers:batchGet", {"ids": customers[start : start + 1000]})["unknown"]
 
 
 def follow(server: str, copy: Path) -> int:
@@ -48,6 +59,9 @@ def follow(server: str, copy: Path) -> int:
                 customer.pop(place, None)
             else:
                 customer[place] = change["new"]
+        if page["forgotten"]:  # The feed does not say who.
+            for customer in list(unknown(server, list(kept["customers"]))):
+                del kept["customers"][customer]
         # The place and what was read up to it are written together, so that neither can be lost alone.
         kept["cursor"], more = page["next_cursor"], page["more"]
         partial = copy.with_suffix(".partial")

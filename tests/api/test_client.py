@@ -7,7 +7,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from ruleengine.verbs import by_hand, keys
+from ruleengine.verbs import by_hand, forget, keys
 from tests.api import shop
 from tests.api.test_server import COMMAND
 
@@ -52,6 +52,10 @@ def test_a_copy_is_kept_up_to_date(tmp_path: Path) -> None:
             "tier loyalty": "Gold",
             "class lifecycle": "Churned",
         }
+
+        forget.forget(folder, "default", ["1"], reason="asked", actor="test")
+        assert followed(address, copy, secret) == (0, "0 changes\n")
+        assert "1" not in json.loads(copy.read_text())["customers"]
 
         code, said = followed(address, tmp_path / "other.json", "wrong")
         assert (code, said.split(":")[0]) == (1, "key_invalid")

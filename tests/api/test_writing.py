@@ -242,6 +242,13 @@ def test_a_forgotten_customer_is_gone_from_every_version(client: TestClient) -> 
     assert answer.status_code == 200, answer.text
     assert answer.json().keys() == PROVENANCE | {"pending"}
     assert client.get("/v1/versions/3").json()["kind"] == "forget"
+    told = {"version": 3, "as_of": "2026-03-31", "customers": 1}
+    page = client.get("/v1/changes?after_version=2").json()
+    assert (page["changes"], page["forgotten"], page["more"]) == ([], [told], False)
+    assert client.get(f"/v1/changes?after={page['next_cursor']}").json()["forgotten"] == []
+    everything = client.get("/v1/changes?limit=1000").json()
+    assert everything["forgotten"] == [told]
+    assert "1" not in {change["customer"] for change in everything["changes"]}
     for version in ("", "?version=1", "?version=2"):
         assert problem(client.get(f"/v1/customers/1{version}")) == (404, "customer_unknown")
     assert client.get("/v1/customers/2").json()["version"] == 3

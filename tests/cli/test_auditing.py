@@ -1,7 +1,11 @@
 """`audit`: verifying a store, and anchors that tell when all of it was rewritten."""
 
+import shutil
 import stat
+from hashlib import sha256
 from pathlib import Path
+
+import duckdb
 
 from ruleengine.store import leaves
 from ruleengine.store.sqlite import writer
@@ -111,3 +115,30 @@ def test_who_changed_a_rule(ask: Ask, published: Path) -> None:
     unknown = ask("audit", "rule", shop, "VIPs")
     assert unknown.code == 2
     assert "VIP" in unknown.err
+
+
+def test_no_run_reads_what_rules_read_before(ask: Ask, published: Path) -> None:
+    """`values` are not sealed. What comes of changed ones is evidence of the change, and is gone with the next run."""
+    untouched = shutil.copytree(published, published.parent / "untouched")
+    (file,) = published.glob(".ruleengine/runs/*/values.parquet")
+    duck = duckdb.connect()
+    (numbers,) = duck.execute(
+        "SELECT list(column_name) FROM (DESCRIBE SELECT * FROM read_parquet(?)) "
+        "WHERE column_name <> 'customer' AND column_type LIKE 'DECIMAL%'",
+        [str(file)],
+    ).fetchall()
+    others = ", ".join(f'7 AS "{name}"' for name in numbers[0])
+    duck.execute(f"CREATE TABLE changed AS SELECT * REPLACE ({others}) FROM read_parquet('{file}')")
+    duck.execute(f"COPY changed TO '{file}' (FORMAT parquet)")
+    ledger = writer(published / ".ruleengine" / "ledger.db", 10)
+    digest = sha256(file.read_bytes()).hexdigest()
+    ledger.execute("UPDATE files SET digest = ? WHERE path LIKE '%values.parquet'", (digest,))
+    ledger.close()
+
+    assert ask("explain", published, "3", "VIP").out != ask("explain", untouched, "3", "VIP").out
+    for shop in (published, untouched):
+        assert ask("run", shop, "--as-of", "2026-04-30").code == 0
+        assert ask("export", shop, "-o", shop / "rows.csv").code == 0
+    assert (published / "rows.csv").read_bytes() == (untouched / "rows.csv").read_bytes()
+    assert ask("diff", published, "1", "2").out == ask("diff", untouched, "1", "2").out
+    assert ask("explain", published, "3", "VIP").out == ask("explain", untouched, "3", "VIP").out
