@@ -51,8 +51,16 @@ def work(path: Path, profile: str, job_id: str) -> None:
             attempt.ended({"state": "done", "reasons": []}, told)
 
 
-if __name__ == "__main__":
+def give_way() -> None:
+    """Leave a processor to readers, and take less of the others than they."""
     os.nice(PATIENT)
+    if sys.platform == "linux":
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, processors[1:] or processors)
+
+
+if __name__ == "__main__":
+    give_way()
     try:
         work(Path(sys.argv[1]), *sys.argv[2:])
     except (ProblemError, KeyboardInterrupt):
