@@ -24,7 +24,7 @@ from ruleengine.store.postgres.store import PostgresStore
 from ruleengine.store.proving import prove
 from ruleengine.store.records import Identity
 from ruleengine.store.store import Store
-from tests import postgres
+from tests import duck, postgres
 
 Row = Mapping[str, Any]
 
@@ -73,10 +73,10 @@ class Hands:
 
 
 class InFolder(Hands):
-    def __init__(self, root: Path, ledger: sqlite.Connection) -> None:
+    def __init__(self, root: Path, ledger: sqlite.Connection, database: duckdb.DuckDBPyConnection) -> None:
         self._folder = Folder(root).at(moved(ledger))
         self._ledger = ledger
-        self._duck = duckdb.connect()
+        self._duck = database
         self._kept: dict[Path, bytes] = {}
 
     def columns(self) -> set[tuple[str, str]]:
@@ -190,10 +190,10 @@ def tampering(store: Store) -> Iterator[Hands]:
         return
     (root,) = store.directories
     ledger = sqlite.writer(root / "ledger.db", 10)
-    with closing(ledger):
+    with closing(ledger), duck.database() as database:
         ledger.execute("PRAGMA foreign_keys = OFF")
         ledger.execute("BEGIN IMMEDIATE")
-        hands = InFolder(root, ledger)
+        hands = InFolder(root, ledger, database)
         try:
             yield hands
         finally:

@@ -41,24 +41,23 @@ def test_text_keys_and_odd_names_prove_themselves(store: Store, tmp_path: Path) 
     assert verifier.check(tmp_path / "store") == []
 
 
-def test_a_change_of_a_row_is_found(folder: Path) -> None:
-    run = open_store(folder).version(2).run
-    path = folder / "runs" / run / "changes.parquet"
+def rewrite(folder: Path, file: str, statement: str) -> None:
+    """Change the rows of a file of version 2."""
+    path = folder / "runs" / open_store(folder).version(2).run / f"{file}.parquet"
     with duck.database() as connection:
         connection.execute(f"CREATE TABLE rows AS SELECT * FROM '{path}'")
-        connection.execute("UPDATE rows SET new = 'B' WHERE customer = 301 AND name = 'abc'")
+        connection.execute(statement)
         connection.execute(f"COPY rows TO '{path}' (FORMAT parquet)")
+
+
+def test_a_change_of_a_row_is_found(folder: Path) -> None:
+    rewrite(folder, "changes", "UPDATE rows SET new = 'B' WHERE customer = 301 AND name = 'abc'")
 
     assert verifier.check(folder) == ["version 2: a row was changed: 301 abc"]
 
 
 def test_a_missing_row_is_found(folder: Path) -> None:
-    run = open_store(folder).version(2).run
-    path = folder / "runs" / run / "changes.parquet"
-    with duck.database() as connection:
-        connection.execute(f"CREATE TABLE rows AS SELECT * FROM '{path}'")
-        connection.execute("DELETE FROM rows WHERE customer = 301 AND name = 'abc'")
-        connection.execute(f"COPY rows TO '{path}' (FORMAT parquet)")
+    rewrite(folder, "changes", "DELETE FROM rows WHERE customer = 301 AND name = 'abc'")
 
     assert verifier.check(folder) == ["version 2: rows were added, removed or moved"]
 
@@ -68,6 +67,17 @@ def test_a_change_of_a_header_is_found_and_named_first(folder: Path) -> None:
     ledger.execute("UPDATE versions SET header = replace(header, 'tester', 'nobody') WHERE number = 3")
 
     assert verifier.check(folder) == ["version 3: the header was changed, or an earlier one"]
+
+
+def test_a_change_of_what_is_handed_on_and_of_a_rule_text_is_found(folder: Path) -> None:
+    rewrite(folder, "arrivals", "UPDATE rows SET customer = 5000 WHERE customer = 899")
+    ledger = sqlite.writer(folder / "ledger.db", 5)
+    ledger.execute("UPDATE texts SET text = text || ' '")
+
+    found = verifier.check(folder)
+
+    assert "version 2: arrivals were changed" in found
+    assert "version 1: the texts of its rules were changed" in found
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 1023, 1024, 1025, 2048, 2049])

@@ -583,6 +583,9 @@ def test_a_held_run_can_be_looked_at_and_published(store: Store, tmp_path: Path)
     with store.writer("anna", IDENTITY) as writer:
         version = writer.publish_held(run.id, "checked by hand")
     assert (version.number, version.reason, version.actor) == (2, "checked by hand", "anna")
+    # Sealed with it: who began the run, and why it was held.
+    assert (version.begun_by, version.begun_at, version.held) == ("tester", run.started_at, ("too many changes",))
+    assert (store.version(1).begun_by, store.version(1).held) == ("tester", ())
     assert document(store, 1)["tiers"]["loyalty"]["level"] == "Silver"
     assert document(store, 2) is None
     assert store.members("tag", "New").customers == (4,)
