@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from ruleengine.diagnostics.problem import ProblemError
+from ruleengine.diagnostics.render import render_json
 from ruleengine.store.jobs import BusyError
 from ruleengine.store.records import Version
 from ruleengine.verbs import jobs
@@ -49,6 +51,15 @@ def router(published: Published, desk: Desk, once: Once, processes: Processes) -
         status, result = await published.slowly(jobs.run, store, run_id)
         return dumped({**as_json(status), **in_full(result)})
 
+    async def store_is_there(who: str) -> None:
+        """Before the first run there may be none."""
+        if await published.slowly(store.identity) is None:
+            try:
+                identity = await published.slowly(jobs.identity_by, published.manifest)
+            except ProblemError as error:
+                raise problems.rules_invalid({"problems": render_json(error.problems)}) from None
+            await desk.write(jobs.make, store, identity, who)
+
     @routes.get(
         "/v1/runs",
         response_model=Runs,
@@ -75,12 +86,13 @@ def router(published: Published, desk: Desk, once: Once, processes: Processes) -
             "By the rules and the data that the server's ruleset has then, in a process of its own: readers stay on "
             "the last version until it is published. One run is at work at a time."
         ),
-        responses=ACCEPTED | refusals(*OF_BODIES, problems.refused, problems.writer_busy),
+        responses=ACCEPTED | refusals(*OF_BODIES, problems.refused, problems.rules_invalid, problems.writer_busy),
         dependencies=[Depends(parameters.only())],
     )
     async def start(request: Request, body: NewRun, idempotency_key: IdempotencyKey = None) -> Response:
+        who = actor(request, body.actor)
+
         async def answer() -> Response:
-            who = actor(request, body.actor)
             try:
                 job = await desk.write(jobs.ask_run, store, body.as_of or published.today(), body.set, who)
             except BusyError as error:
@@ -90,6 +102,7 @@ def router(published: Published, desk: Desk, once: Once, processes: Processes) -
             headers = {**SOON, "location": f"/v1/runs/{job.id}"}
             return Response(await shown(job.id), 202, headers, "application/json")
 
+        await store_is_there(who)
         return await once.answered(request, idempotency_key, answer)
 
     @routes.get(

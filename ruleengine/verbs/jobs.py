@@ -17,9 +17,11 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.schema import Manifest
 from ruleengine.store.jobs import AT_ONCE, Job, JobKind, Jobs, cancelled, failed
-from ruleengine.store.records import Counts, Movement, Run, RunState, VersionKind
+from ruleengine.store.records import Counts, Identity, Movement, Run, RunState, VersionKind
 from ruleengine.store.refusals import NotThereError, unusable
 from ruleengine.store.store import Store
+from ruleengine.verbs import opening
+from ruleengine.verbs.published import identity_for
 
 MOST_SAID = 20_000
 """So many bytes of what the process of a job says are kept for the log."""
@@ -68,6 +70,17 @@ class PlanStatus:
 
 
 # -- asking ------------------------------------------------------------------------------------------------
+
+
+def identity_by(manifest: Manifest) -> Identity:
+    """What the store will hold by the rules as they lie there; ProblemError where they are wrong."""
+    return identity_for(opening.opened_where_it_lies(manifest.directory).ruleset)
+
+
+def make(store: Store, identity: Identity, actor: str) -> None:
+    """A store for this, where there is none yet: what is asked of a server is kept in it."""
+    with store.writer(actor, identity):
+        pass
 
 
 def ask_run(store: Store, as_of: date, parameters: Mapping[str, str], actor: str) -> Job:

@@ -101,6 +101,12 @@ def opened(path: Path, overrides: Mapping[str, str] | None = None, measure: str 
     return replace(found, warnings=located(found.warnings, manifest.directory))
 
 
+def opened_where_it_lies(path: Path) -> Opened:
+    """The same for somebody elsewhere: places are told by the names of files, without the folder that they lie in."""
+    manifest, sources = read(path)
+    return _opened(manifest, sources, reader(manifest), None, None)
+
+
 def opened_texts(
     manifest: Manifest,
     files: Mapping[str, str],

@@ -58,6 +58,24 @@ def test_runs_are_published_told_and_answered_once(at: Shop) -> None:
         assert (again.content, client.get("/v1/versions").json()["version"]) == (reply.content, 3)
 
 
+def test_the_first_run_makes_the_store(at: Shop) -> None:
+    rules = (at.folder / "shop.rules").read_text("utf-8")
+    with at.store() as store, client_of(at, store) as client:
+        (at.folder / "shop.rules").write_text('tag "VIP" when x > 1', "utf-8")
+        wrong = client.post("/v1/runs", json={"as_of": DAY})
+        assert problem(wrong) == (422, "rules_invalid")
+        found = [(each["code"], each["file"]) for each in wrong.json()["problems"]]
+        assert found == [("no-entity", None), ("unknown-name", "shop.rules")]
+        assert store.identity() is None
+
+        (at.folder / "shop.rules").write_text(rules, "utf-8")
+        location = asked(client, "/v1/runs", {"as_of": DAY}, **{"idempotency-key": "first"})
+
+        done = ended(client, location)
+        assert (done["state"], done["version"]) == ("published", 1)
+        assert client.get("/readyz").status_code == 200
+
+
 @pytest.mark.slow
 def test_runs_are_cancelled_and_killed(at: Shop) -> None:
     at.run(FIRST)
