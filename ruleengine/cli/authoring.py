@@ -1,7 +1,6 @@
 """The commands of who writes rules: each reads its arguments, asks a verb, and shows the answer."""
 
 import shlex
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -10,7 +9,7 @@ import click
 
 from ruleengine.cli import arguments, terminal
 from ruleengine.cli import program as shared
-from ruleengine.cli.program import GOOD, HELD, PROBLEMS, print_json, tell
+from ruleengine.cli.program import GOOD, HELD, PROBLEMS, print_json, tell, tell_warned
 from ruleengine.verbs.shapes import as_json
 
 
@@ -211,13 +210,7 @@ def plan(
                 against=against,
                 progress=progress.phase,
             )
-    if form == "json":
-        print_json({**as_json(report), "warnings": shared.shown_as_json(report.warnings)})
-    else:
-        if report.warnings:
-            click.echo(shared.shown_as_text(report.warnings, shared.coloured(ctx, sys.stderr)), err=True)
-        for line in blocks.shown(form, lambda screen: plans.told(report, screen)):
-            click.echo(line)
+    tell_warned(ctx, form, report, lambda _: blocks.shown(form, lambda screen: plans.told(report, screen)))
     ctx.exit(HELD if report.held else GOOD)
 
 

@@ -9,7 +9,7 @@ import click
 
 from ruleengine.cli import arguments, terminal
 from ruleengine.cli import program as shared
-from ruleengine.cli.program import GOOD, HELD, print_json, tell
+from ruleengine.cli.program import GOOD, HELD, print_json, tell, tell_warned
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.settings import LogFormat, LogLevel
 from ruleengine.verbs.shapes import as_json
@@ -45,13 +45,7 @@ def run(
             actor=actor,
             progress=progress.phase,
         )
-    if form == "json":
-        print_json({**as_json(report), "warnings": shared.shown_as_json(report.warnings)})
-    else:
-        if report.warnings:
-            click.echo(shared.shown_as_text(report.warnings, shared.coloured(ctx, sys.stderr)), err=True)
-        for line in runs.run(report, ruleset, terminal.of_stream()):
-            click.echo(line)
+    tell_warned(ctx, form, report, lambda screen: runs.run(report, ruleset, screen))
     ctx.exit(HELD if report.outcome == "held" else GOOD)
 
 
@@ -159,13 +153,7 @@ def load(ctx: click.Context, words: tuple[str, ...], over: bool, profile: str, f
     path, files = arguments.split_files(words)
     with terminal.progress() as progress:
         report = load(path, files, profile, over=over, progress=progress.phase)
-    if form == "json":
-        print_json({**as_json(report), "warnings": shared.shown_as_json(report.warnings)})
-        return
-    if report.warnings:
-        click.echo(shared.shown_as_text(report.warnings, shared.coloured(ctx, sys.stderr)), err=True)
-    for line in moves.loaded(report):
-        click.echo(line)
+    tell_warned(ctx, form, report, lambda _: moves.loaded(report))
 
 
 @click.command()

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn, Protocol, TextIO
 
 import click
 
@@ -163,6 +163,23 @@ def tell(form: str, report: object, lines: Callable[[Terminal], Iterable[str]]) 
         return
     for line in lines(terminal.of_stream()):
         click.echo(line)
+
+
+class Warned(Protocol):
+    """A report with warnings of its own."""
+
+    @property
+    def warnings(self) -> Sequence[Problem]: ...
+
+
+def tell_warned(ctx: click.Context, form: str, report: Warned, lines: Callable[[Terminal], Iterable[str]]) -> None:
+    """As `tell`, after the warnings, which are not for standard output but in JSON."""
+    if form == "json":
+        print_json({**as_json(report), "warnings": shown_as_json(report.warnings)})
+        return
+    if report.warnings:
+        click.echo(shown_as_text(report.warnings, coloured(ctx, sys.stderr)), err=True)
+    tell(form, report, lines)
 
 
 def _report(error: Exception) -> str | None:
