@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -19,15 +21,18 @@ from tests.store.tables import IDENTITY
 from tests.store.test_crashes import ROOT
 
 PUBLICATIONS = 8
+ASKED = 6
+"""So often at least by a reader, of which each fifth time of files, too."""
 
 
 def read_all_the_time(path: str, folder: str, pipe: Connection) -> None:
-    """Ask everything, again and again, until told to stop; answer what was wrong, and how often was asked."""
+    """Ask everything, again and again, until told to stop; say when it was done for the first time, then what was wrong,
+    and how many versions were met."""
     store = opened(path)
     wrong: list[str] = []
     asked = 0
     versions = set()
-    while not pipe.poll():
+    while asked < ASKED or not pipe.poll():
         try:
             answers = store.customers(range(2, CUSTOMERS))
             versions.add(answers.version)
@@ -53,9 +58,33 @@ def read_all_the_time(path: str, folder: str, pipe: Connection) -> None:
             pass
         except Exception as error:
             wrong.append(f"{type(error).__name__}: {error}")
+        if not asked:
+            pipe.send("asked")
         asked += 1
         time.sleep(0.01)
-    pipe.send((wrong, asked, len(versions)))
+    pipe.send((wrong, len(versions)))
+
+
+@contextmanager
+def read_meanwhile(store: Store, folder: Path) -> Iterator[None]:
+    """Another process asks all the time, and finds nothing wrong."""
+    here, there = multiprocessing.Pipe()
+    reader = multiprocessing.get_context("spawn").Process(
+        target=read_all_the_time, args=(where(store), str(folder), there)
+    )
+    reader.start()
+    there.close()
+    try:
+        assert here.recv() == "asked"
+        yield
+        here.send("stop")
+        wrong, versions = here.recv()
+    finally:
+        reader.join(20)
+        if reader.is_alive():
+            reader.kill()
+    assert wrong == []
+    assert versions > 1
 
 
 def test_readers_in_other_processes_see_no_error_and_no_mixture(
@@ -66,25 +95,10 @@ def test_readers_in_other_processes_see_no_error_and_no_mixture(
     monkeypatch.setattr("ruleengine.store.postgres.sweeping.KEPT_FILES", 1)
     monkeypatch.setattr("ruleengine.store.documents.KEPT", -1.0)
     publish_generation(store, 0)
-    here, there = multiprocessing.Pipe()
-    reader = multiprocessing.get_context("spawn").Process(
-        target=read_all_the_time, args=(where(store), str(tmp_path), there)
-    )
-    reader.start()
-    try:
+    with read_meanwhile(store, tmp_path):
         for number in range(1, PUBLICATIONS):
             publish_generation(store, number)
             time.sleep(0.05)
-        here.send("stop")
-        wrong, asked, versions = here.recv()
-    finally:
-        reader.join(20)
-        if reader.is_alive():
-            reader.kill()
-
-    assert wrong == []
-    assert asked > 5
-    assert versions > 1
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """A process that dies at a step of a publication in Postgres, while others read: as test_crashes has it of folders."""
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,34 +10,13 @@ from ruleengine.store.steps import POSTGRES_STEPS
 from ruleengine.store.store import Store
 from tests.store.child import CUSTOMERS, RULES, block, generation, publish_generation, where
 from tests.store.tables import IDENTITY, hold
-from tests.store.test_concurrency import read_all_the_time
+from tests.store.test_concurrency import read_meanwhile
 from tests.store.test_crashes import crash
 from tests.store.test_postgres import check, rows
 
 STORES = ("postgres",)
 AT_ONCE = ("changes-written", "rows-ended", "rows-begun", "version-appended", "before-commit", "committed")
 """Of what is staged and published in one transaction."""
-
-
-@contextmanager
-def read_meanwhile(store: Store, folder: Path) -> Iterator[None]:
-    """Another process asks all the time, and finds nothing wrong."""
-    here, there = multiprocessing.Pipe()
-    reader = multiprocessing.get_context("spawn").Process(
-        target=read_all_the_time, args=(where(store), str(folder), there)
-    )
-    reader.start()
-    try:
-        yield
-        here.send("stop")
-        wrong, asked, versions = here.recv()
-    finally:
-        reader.join(20)
-        if reader.is_alive():
-            reader.kill()
-    assert wrong == []
-    assert asked > 5
-    assert versions > 1
 
 
 def whole(store: Store, number: int) -> None:
