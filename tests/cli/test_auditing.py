@@ -142,3 +142,25 @@ def test_no_run_reads_what_rules_read_before(ask: Ask, published: Path) -> None:
     assert (published / "rows.csv").read_bytes() == (untouched / "rows.csv").read_bytes()
     assert ask("diff", published, "1", "2").out == ask("diff", untouched, "1", "2").out
     assert ask("explain", published, "3", "VIP").out == ask("explain", untouched, "3", "VIP").out
+
+
+def test_who_published_a_held_run(ask: Ask, published: Path) -> None:
+    customers = published / "data" / "customers.csv"
+    customers.write_text(customers.read_text("utf-8").replace("4,\n", ""), "utf-8")
+    held = ask("run", published, "--as-of", "2026-04-30", "--actor", "night", "--format", "json")
+    assert (held.code, held.json["outcome"]) == (3, "held")
+    assert ask("publish", published, held.json["run"], "--reason", "he moved away", "--actor", "ana").code == 0
+
+    text = ask("versions", published, "2").out
+    version = ask("versions", published, "2", "--format", "json").json["version"]
+
+    told = {line.split()[0]: line for line in text.splitlines() if line.startswith("  ") and line.strip()}
+    assert told["made"].endswith("by ana")
+    assert told["reason"].endswith("he moved away")
+    assert told["begun"].endswith("by night")
+    assert "customers of the last version are gone" in told["held"]
+    assert (version["actor"], version["begun_by"], version["held"]) == ("ana", "night", held.json["reasons"])
+    ledger = writer(published / ".ruleengine" / "ledger.db", 10)
+    ledger.execute("UPDATE runs SET actor = 'nobody' WHERE actor = 'night'")
+    ledger.close()
+    assert "audit-copy-differs" in ask("audit", "verify", published).out + ask("audit", "verify", published).err
