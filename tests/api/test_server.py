@@ -9,17 +9,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import date, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from ruleengine.store import open_store
+from ruleengine import schema
+from ruleengine.store import open_store, store_of
 from ruleengine.store.records import Key
+from ruleengine.store.store import Store
+from tests import postgres
 from tests.api.asking import MANIFEST
 from tests.store.tables import Held, Rules, held, publish
 
@@ -28,6 +32,7 @@ LEVELS = ("Gold", "Silver", "Member")
 CUSTOMERS = 300
 VERSIONS = 6
 MANY_VERSIONS = 200
+Where = Callable[[Path], AbstractContextManager[tuple[Store, Sequence[str]]]]
 
 
 @pytest.fixture
@@ -84,9 +89,41 @@ def day_of(number: int) -> str:
     return str(date(2026, 1, 1) + timedelta(number - 1))
 
 
-@pytest.mark.parametrize("versions", [VERSIONS, pytest.param(MANY_VERSIONS, marks=pytest.mark.slow)])
-def test_readers_see_one_version_whole_while_others_are_published(ruleset: Path, versions: int) -> None:
-    store = open_store(ruleset / ".ruleengine")
+@contextmanager
+def in_a_folder(ruleset: Path) -> Iterator[tuple[Store, Sequence[str]]]:
+    """A store, and the options by which a server finds it."""
+    with closing(open_store(ruleset / ".ruleengine")) as store:
+        yield store, ()
+
+
+@contextmanager
+def in_a_schema(ruleset: Path) -> Iterator[tuple[Store, Sequence[str]]]:
+    with (ruleset / "ruleset.toml").open("a") as manifest:
+        manifest.write(
+            f'[profiles.prod]\nengine = "postgres"\ndsn = "${{{postgres.STORE}}}"\nstore = {{schema = "read"}}\n'
+        )
+    with mock.patch.dict(os.environ, {postgres.STORE: postgres.owner()}):
+        try:
+            with closing(store_of(schema.load(ruleset).profile("prod"))) as store:
+                yield store, ("--profile", "prod")
+        finally:
+            postgres.admin().execute('DROP SCHEMA IF EXISTS "read" CASCADE')
+
+
+@pytest.mark.parametrize(
+    ("where", "versions"),
+    [
+        (in_a_folder, VERSIONS),
+        pytest.param(in_a_folder, MANY_VERSIONS, marks=pytest.mark.slow),
+        pytest.param(in_a_schema, MANY_VERSIONS, marks=pytest.mark.slow),
+    ],
+)
+def test_readers_see_one_version_whole_while_others_are_published(ruleset: Path, where: Where, versions: int) -> None:
+    with where(ruleset) as (store, options):
+        _read_while_published(ruleset, store, options, versions)
+
+
+def _read_while_published(ruleset: Path, store: Store, options: Sequence[str], versions: int) -> None:
     publish(store, day_of(1), of_version(1))
     wrong: list[str] = []
     seen: set[int] = set()
@@ -124,7 +161,7 @@ def test_readers_see_one_version_whole_while_others_are_published(ruleset: Path,
             expect(len(of) == 1 and members == whole, (last, of, members))
             time.sleep(0.01)  # The machine has versions to make, too.
 
-    with started(ruleset, "--port", "0") as (server, host, port):
+    with started(ruleset, "--port", "0", *options) as (server, host, port):
         readers = [threading.Thread(target=read, args=(host, port)) for _ in range(3)]
         for reader in readers:
             reader.start()
@@ -141,7 +178,6 @@ def test_readers_see_one_version_whole_while_others_are_published(ruleset: Path,
     assert {line["level"] for line in logged(ruleset)} == {"info"}
     assert wrong == []
     assert versions in seen
-    store.close()
 
 
 def test_a_server_may_be_there_before_anything_is_published(ruleset: Path) -> None:
