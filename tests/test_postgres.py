@@ -170,6 +170,7 @@ def test_a_session_with_a_store_in_the_database(inside: Path) -> None:
     assert found == (counts["tags"]["Spender"],)
 
 
+@pytest.mark.slow
 def test_whoever_was_forgotten_is_as_if_never_in_the_data(inside: Path) -> None:
     """In a folder and in the database, on either engine: the next run comes to what it would without his rows."""
     with (inside / "shop.rules").open("a") as rules:

@@ -269,6 +269,8 @@ class Processes:
                     process_group=0,
                 )
             except OSError as error:
+                if (said := self._said.pop(job.id, None)) is not None:
+                    os.close(said)
                 self._jobs.finish(job, failed(f"no process: {error.strerror}"))
                 raise unusable(error) from error
             if self._watch is None:

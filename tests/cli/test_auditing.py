@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from ruleengine.store import leaves
 from ruleengine.store.sqlite import writer
@@ -117,6 +118,7 @@ def test_who_changed_a_rule(ask: Ask, published: Path) -> None:
     assert "VIP" in unknown.err
 
 
+@pytest.mark.slow
 def test_no_run_reads_what_rules_read_before(ask: Ask, published: Path) -> None:
     """`values` are not sealed. What comes of changed ones is evidence of the change, and is gone with the next run."""
     untouched = shutil.copytree(published, published.parent / "untouched")
