@@ -26,8 +26,8 @@ ASKED = 6
 
 
 def read_all_the_time(path: str, folder: str, pipe: Connection) -> None:
-    """Ask everything, again and again, until told to stop; say when it was done for the first time, then what was wrong,
-    and how many versions were met."""
+    """Ask everything, again and again, until told to stop; say when it was done for the first time, then what was
+    wrong, and how many versions were met."""
     store = opened(path)
     wrong: list[str] = []
     asked = 0
