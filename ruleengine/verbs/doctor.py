@@ -10,7 +10,7 @@ from pathlib import Path
 import ruleengine
 from ruleengine import schema
 from ruleengine.diagnostics.problem import Problem, ProblemError
-from ruleengine.schema import Manifest, Profile
+from ruleengine.schema import Manifest, Profile, tables
 from ruleengine.verbs import published
 
 PACKAGES = ("duckdb", "psycopg", "sqlglot", "lark", "pydantic", "fastapi", "uvicorn", "click", "rich", "tzdata")
@@ -61,8 +61,8 @@ def doctor(path: Path, profile: str) -> Diagnosis:
         ruleengine=ruleengine.__version__,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        language=schema.LANGUAGE,
-        format=schema.FORMAT,
+        language=tables.LANGUAGE,
+        format=tables.FORMAT,
         packages={name: _installed(name) for name in PACKAGES},
         ruleset=manifest.name if manifest else None,
         timezone=manifest.timezone if manifest else None,

@@ -15,6 +15,7 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
 from ruleengine.engines import csv_files
 from ruleengine.schema import Binding, Profile
+from ruleengine.schema.places import Places
 from ruleengine.source import Source, Span
 from ruleengine.syntax.scan import read_source
 from ruleengine.verbs import opening
@@ -56,7 +57,7 @@ def read(folder: Path, opened: Opened, store: Path, *, renew: bool = False) -> S
     To `renew` a suite, its table of expectations need not be there.
     """
     source, document = _document(folder / SETTINGS)
-    places = schema.Places(source, source.text)
+    places = Places(source, source.text)
     found = Problems()
     for key in document.keys() - set(_KEYS):
         span = places.span((key,))
@@ -136,7 +137,7 @@ def _parameters(table: object) -> dict[str, str] | None:
     return texts
 
 
-def _with_parameters(opened: Opened, parameters: Mapping[str, str], places: schema.Places, found: Problems) -> Opened:
+def _with_parameters(opened: Opened, parameters: Mapping[str, str], places: Places, found: Problems) -> Opened:
     try:
         return opening.opened(opened.manifest.directory, parameters)
     except ProblemError as error:
