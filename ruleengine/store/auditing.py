@@ -140,6 +140,7 @@ def refuse_changed(found: Audit) -> None:
 def _chain(kept: Kept) -> Iterator[Finding]:
     erased, handed_on = _erased(kept.entries), _handed_on(kept.entries)
     before: Entry | None = None
+    hashed: set[str] = set()
     for entry in kept.entries:
         for missing in range(1 + (before.number if before else 0), entry.number):
             yield Finding(missing, codes.audit_version_missing(None, version=missing))
@@ -148,7 +149,9 @@ def _chain(kept: Kept) -> Iterator[Finding]:
             yield from _copies(kept, entry, header)
             yield from _rows(entry, header["leaves"], kept.leaves[entry.number], erased.get(entry.number, {}))
             yield from _carried(kept, entry, handed_on.get(entry.number))
-            yield from _texts(kept, entry, header)
+            if header["ruleset_hash"] not in hashed:  # What is wrong with them is told once.
+                yield from _texts(kept, entry, header)
+                hashed.add(header["ruleset_hash"])
         else:
             yield Finding(entry.number, codes.audit_entry_changed(None, version=entry.number))
         if before and before.number == entry.number - 1 and entry.previous_hash != before.hash and _is_whole(entry):

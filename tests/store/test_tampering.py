@@ -297,7 +297,7 @@ def test_rows_that_are_deleted(made: Store) -> None:
 def test_texts_of_rules_are_named(made: Store) -> None:
     with tampering(made) as hands:
         hands.run("texts", "UPDATE {t} SET text = text || ' '")
-        finding, *_ = hands.audit().findings
+        (finding,) = hands.audit().findings
 
     assert (finding.version, finding.problem.code.name) == (1, "audit-texts-differ")
     assert finding.problem.facts["files"] == "value.rules"
