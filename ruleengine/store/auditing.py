@@ -112,6 +112,8 @@ class Kept:
     secret: str | None
     """Of the hashes of who was forgotten."""
     current: int | None
+    damaged: Sequence[Finding] = ()
+    """Files that are not what was written: what follows from them, such as values, nothing else may tell of."""
 
 
 Following = Callable[[Sequence[Entry], bool], Iterator[Finding]]
@@ -120,7 +122,7 @@ Following = Callable[[Sequence[Entry], bool], Iterator[Finding]]
 
 def audit(kept: Kept, following: Following) -> Audit:
     """Check the chain, and then all that follows from it, as far as it holds."""
-    broken = in_order(_chain(kept))
+    broken = in_order([*_chain(kept), *kept.damaged])
     bad = first_bad(broken)
     sound = [entry for entry in kept.entries if bad is None or entry.number < bad]
     findings = in_order([*broken, *following(sound, not broken)])

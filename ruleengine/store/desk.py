@@ -216,8 +216,9 @@ class Desk:
         number = publication.staged.number
         previous = self.version(number - 1) if number > 1 else None
         made = publishing.commit(self.ledger, self.folder, publication, serial, previous, self.now(), beside)
-        self.reader.see(self.ledger)
         reach("committed")
+        self.reader.see(self.ledger)
+        reach("noted")
         return made
 
     def _refuse_superseded(self, run: Run, current: Version | None) -> None:

@@ -381,10 +381,13 @@ class EmbeddedStore:
 
     def audit(self) -> Audit:
         identity = self.identity()
-        with self._ledger.reading() as connection:
+
+        def look(connection: Connection | None) -> Audit:
             if connection is None or identity is None:
                 raise no_version()
             return proving.prove(connect(), connection, self._folder.at(ledger.moved(connection)), identity)
+
+        return self._ledger.settled(look, lambda found: not found.findings)
 
     # -- who was forgotten -------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from datetime import date, datetime
 from pathlib import Path
 
+import apsw
+
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
 from ruleengine.store import sqlite
@@ -53,11 +55,8 @@ class Keys:
         return loaded(row[0]) if row else None
 
     def stamp(self) -> object:
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_ino
+        # A key may be in the log alone, until that is taken into the file.
+        return _stamp(self._path), _stamp(f"{self._path}-wal")
 
     def add(self, key: ApiKey) -> None:
         with self._writing() as connection:
@@ -85,7 +84,8 @@ class Keys:
         try:
             with closing(sqlite.reader(self._path, 10)) as connection:
                 self._check(connection)
-                yield connection
+                # Somebody may just be making it.
+                yield connection if connection.table_exists(None, "keys") else None
         except sqlite.UNUSABLE as error:
             raise of_sqlite(error, self._path.name) from error
 
@@ -98,6 +98,9 @@ class Keys:
             # Nobody else on the machine need see even the digests.
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             with closing(sqlite.writer(self._path, 10)) as connection:
+                # Without a log, whoever only reads could not undo what a writer left behind that died.
+                with suppress(apsw.BusyError):  # Of two who come first, one makes it.
+                    connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 self._check(connection)
                 if not sqlite.has_checksums(connection):
@@ -138,6 +141,14 @@ class Keys:
                     yield from (changed(name) if self._seen.path.exists() else missing(name)).problems
         except ProblemError as error:
             yield from error.problems
+
+
+def _stamp(path: str | Path) -> object:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _how_far(connection: Connection) -> dict[str, int]:

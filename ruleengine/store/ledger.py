@@ -6,7 +6,7 @@ with each publication; what lies past the pointer's serial is not published.
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -156,6 +156,18 @@ class Ledger:
         except sqlite.UNUSABLE as error:
             raise self._unusable(error) from error
 
+    def settled(self, look: Callable[[Connection | None], T], is_good: Callable[[T], bool]) -> T:
+        """What is found in one state of the ledger. Looked at again where something is wrong and somebody wrote
+        meanwhile, who may have pruned files that this state speaks of."""
+        left = 5
+        while True:
+            left -= 1
+            with self.reading() as connection:
+                written = connection and _written(connection)
+                found = look(connection)
+            if is_good(found) or connection is None or _written(connection) == written or not left:
+                return found
+
     def ask(self, question: Callable[[Connection, Key], T], key: Key) -> T:
         """What one statement tells, which sees one state by itself; refused where nothing was ever written."""
         connection = self._reader()
@@ -256,20 +268,23 @@ class Ledger:
         with suppress(OSError):  # A full disk: what was committed stands, and the note is behind.
             self._seen.write({"version": number, "hash": hashes and hashes[0], "run": runs})
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Sequence[Problem]:
         """What is damaged in the ledger, and in the files that it knows. Reads all of it."""
+
+        def look(connection: Connection | None) -> Iterator[Problem]:
+            if connection is None:
+                return
+            if sqlite.problem_of(connection) is not None:
+                yield from changed(LEDGER).problems
+            if self._seen.read() is None and sqlite.has_checksums(connection):
+                name = self._seen.path.name
+                yield from (changed(name) if self._seen.path.exists() else missing(name)).problems
+            yield from integrity.problems(connection, self._folder)
+
         try:
-            with self.reading() as connection:
-                if connection is None:
-                    return
-                if sqlite.problem_of(connection) is not None:
-                    yield from changed(LEDGER).problems
-                if self._seen.read() is None and sqlite.has_checksums(connection):
-                    name = self._seen.path.name
-                    yield from (changed(name) if self._seen.path.exists() else missing(name)).problems
-                yield from integrity.problems(connection, self._folder)
+            return self.settled(lambda connection: tuple(look(connection)), lambda found: not found)
         except ProblemError as error:
-            yield from error.problems
+            return error.problems
 
     def close(self) -> None:
         for pid, connection in self._opened:
@@ -311,6 +326,12 @@ class Ledger:
     def versions(self, connection: Connection) -> tuple[Version, ...]:
         numbers = [number for (number,) in connection.execute("SELECT number FROM versions ORDER BY number")]
         return tuple(self.version(connection, number) for number in numbers)
+
+
+def _written(connection: Connection) -> int:
+    """Another number whenever somebody else wrote meanwhile; the same within one state."""
+    number: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return number
 
 
 def _meta(connection: Connection) -> dict[str, str] | None:

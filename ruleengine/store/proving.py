@@ -5,7 +5,8 @@ from pathlib import Path
 
 import duckdb
 
-from ruleengine.store import carried, ledger, salts
+from ruleengine.diagnostics.problem import Problem
+from ruleengine.store import carried, integrity, ledger, salts
 from ruleengine.store.auditing import Audit, Edited, Entry, Finding, Kept, Leaves, audit
 from ruleengine.store.carried import BATCH_FILES
 from ruleengine.store.duck import literal
@@ -42,12 +43,18 @@ def prove(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folde
         texts=texts,
         secret=ledger.noted(connection, SECRET),
         current=pointer["version"] if pointer else None,
+        damaged=[Finding(_version(problem), problem) for problem in integrity.problems(connection, folder)],
     )
 
     def following(sound: Sequence[Entry], is_all: bool) -> Iterator[Finding]:
         return Replay(duck, connection, folder, sound, key_type).findings(served=is_all)
 
     return audit(kept, following)
+
+
+def _version(problem: Problem) -> int | None:
+    number = problem.facts.get("version")
+    return number if isinstance(number, int) else None
 
 
 def _leaves(

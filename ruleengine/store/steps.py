@@ -22,14 +22,41 @@ STEPS = (
     "members-written",
     "before-commit",
     "committed",
+    "noted",
     "swept",
 )
-"""Of a run."""
+"""Of a run. One that is held reaches those up to `staged`, and its publication the others."""
 
-MANUAL_STEPS = ("salts-renamed", "changes-written", "changes-renamed", "memory-renamed", "before-commit", "committed")
+MANUAL_STEPS = (
+    "salts-renamed",
+    "changes-written",
+    "changes-renamed",
+    "memory-renamed",
+    "before-commit",
+    "committed",
+    "noted",
+)
 """Of what is set by hand."""
 
-ROLLBACK_STEPS = ("overlay-renamed", "state-renamed", "staged", "documents-batch", "before-commit", "committed")
+ROLLBACK_STEPS = (
+    "run-begun",
+    "overlay-renamed",
+    "state-renamed",
+    "arrivals-renamed",
+    "salts-renamed",
+    "changes-written",
+    "changes-renamed",
+    "staged",
+    "serving-begun",
+    "documents-batch",
+    "documents-written",
+    "members-batch",
+    "members-written",
+    "before-commit",
+    "committed",
+    "noted",
+    "swept",
+)
 """Of a rollback over what is set by hand."""
 
 POSTGRES_STEPS = (
@@ -46,14 +73,20 @@ POSTGRES_STEPS = (
     "committed",
     "swept",
 )
-"""Of a run whose store lies in Postgres; what is set by hand and a rollback reach those from `changes-written` on."""
+"""Of a run whose store lies in Postgres."""
+
+POSTGRES_EDIT_STEPS = ("changes-written", "rows-ended", "rows-begun", "version-appended", "before-commit", "committed")
+"""Of what is set by hand there, of a rollback, and of forgetting a customer."""
 
 FORGET_STEPS = (
     "file-rewritten",
     "folder-written",
+    "salts-renamed",
+    "changes-written",
     "changes-renamed",
     "before-commit",
     "committed",
+    "noted",
     "vacuumed",
     "swept",
 )

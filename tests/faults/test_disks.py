@@ -1,5 +1,6 @@
 """A server whose disk is full: where its tables lie, and where its log does."""
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ def own() -> Iterator[Cluster]:
         with cluster(MEGABYTES) as made:
             yield made
     except OSError as error:
+        if "CI" in os.environ:  # There, nothing is left out.
+            raise
         pytest.skip(f"no small file system can be made here: {error}")
 
 

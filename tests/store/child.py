@@ -7,6 +7,7 @@ import resource
 import sys
 from dataclasses import replace
 from datetime import date
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ruleengine.diagnostics.problem import ProblemError
@@ -111,6 +112,11 @@ def main(place: str, story: str, *arguments: str) -> None:
                 sys.stdin.read()
         case _:
             raise ValueError(story)
+
+
+def forked(_pipe: Connection, *words: str) -> None:
+    """The same, in a process of `lives`."""
+    main(*words)
 
 
 if __name__ == "__main__":

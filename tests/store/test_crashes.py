@@ -16,14 +16,16 @@ from ruleengine.store.records import RunState
 from ruleengine.store.steps import MANUAL_STEPS, ROLLBACK_STEPS, STEPS
 from ruleengine.store.store import Store
 from tests import duck
+from tests.lives import begin
 from tests.store import verifier
-from tests.store.child import CUSTOMERS, LAST, NEW, RULES, VIP, block, generation, publish_generation
+from tests.store.child import CUSTOMERS, LAST, NEW, RULES, VIP, block, forked, generation, publish_generation
 from tests.store.tables import hold
 
 STORES = ("embedded",)
 
 ROOT = Path(__file__).parents[2]
 PUBLISHING = ("documents-batch", "before-commit", "committed")
+COMMITTED = ("committed", "noted", "swept")
 
 
 def child(path: Path | str, *story: str, crash_at: str = "") -> subprocess.CompletedProcess[str]:
@@ -38,8 +40,11 @@ def child(path: Path | str, *story: str, crash_at: str = "") -> subprocess.Compl
 
 
 def crash(path: Path | str, step: str, *story: str) -> None:
-    died = child(path, *story, crash_at=step)
-    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert begin(forked, str(path), *story, crash_at=step).ended() == -signal.SIGKILL
+
+
+def do(path: Path, *story: str) -> None:
+    assert begin(forked, str(path), *story).ended() == 0
 
 
 def check_whole(store: Store, number: int, folder: Path) -> None:
@@ -86,7 +91,7 @@ def test_a_run_that_dies_leaves_one_whole_version(tmp_path: Path, step: str) -> 
 
     crash(path, step, "publish", "1")
 
-    committed = step in ("committed", "swept")
+    committed = step in COMMITTED
     number = 2 if committed else 1
     check_whole(store, number, tmp_path)
     publish_generation(store, number)
@@ -98,10 +103,12 @@ def test_a_run_that_dies_leaves_one_whole_version(tmp_path: Path, step: str) -> 
 
 @pytest.mark.parametrize("step", ["changes-renamed", "documents-batch"])
 def test_a_first_run_that_dies_leaves_nothing(tmp_path: Path, step: str) -> None:
+    """In a process of its own making, as all are that nobody tests."""
     path = tmp_path / "store"
 
-    crash(path, step, "publish", "0")
+    died = child(path, "publish", "0", crash_at=step)
 
+    assert died.returncode == -signal.SIGKILL, died.stderr
     store = open_store(path)
     assert store.current() is None
     publish_generation(store, 0)
@@ -125,7 +132,7 @@ def test_a_rollback_that_dies_leaves_one_whole_version(tmp_path: Path, step: str
         assert store.customer(0) != store.customer(0, 2)
     else:
         check_whole(store, 2, tmp_path)
-    assert child(path, "publish", "2").returncode == 0
+    do(path, "publish", "2")
     check_tidy(tmp_path, store)
     assert verifier.check(path) == []
 
@@ -142,8 +149,7 @@ def test_a_held_run_survives_a_publication_that_dies(tmp_path: Path, step: str) 
     if step != "committed":
         check_whole(store, 1, tmp_path)
         assert store.run(run).state is RunState.HELD
-        again = child(path, "publish-held", run)
-        assert again.returncode == 0, again.stderr
+        do(path, "publish-held", run)
     check_whole(store, 2, tmp_path)
     check_tidy(tmp_path, store)
 
@@ -172,9 +178,9 @@ def test_a_manual_change_that_dies_is_there_whole_or_not_at_all(tmp_path: Path, 
 
     crash(path, step, "block", "5")
 
-    check_blocked(store, tmp_path, blocked=step == "committed")
-    if step != "committed":
-        assert child(path, "block", "5").returncode == 0
+    check_blocked(store, tmp_path, blocked=step in COMMITTED)
+    if step not in COMMITTED:
+        do(path, "block", "5")
     check_blocked(store, tmp_path, blocked=True)
     publish_generation(store, 1)
     check_tidy(tmp_path, store)
@@ -194,9 +200,9 @@ def test_a_rollback_over_what_is_set_by_hand_that_dies_leaves_one_whole_version(
 
     current = store.current()
     assert current is not None
-    assert current.number == (5 if step == "committed" else 4)
-    if step != "committed":
-        assert child(path, "rollback", "1").returncode == 0
+    assert current.number == (5 if step in COMMITTED else 4)
+    if step not in COMMITTED:
+        do(path, "rollback", "1")
     document = json.loads(store.customer(5).document or b"{}")
     assert [tag["name"] for tag in document["tags"]] == ["Sleeping", "VIP"]
     assert store.members("tag", "Sleeping").customers == (5,)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ruleengine.store.records import RunState
-from ruleengine.store.steps import POSTGRES_STEPS
+from ruleengine.store.steps import POSTGRES_EDIT_STEPS, POSTGRES_STEPS
 from ruleengine.store.store import Store
 from tests.store.child import CUSTOMERS, RULES, block, generation, publish_generation, where
 from tests.store.tables import IDENTITY, hold
@@ -15,8 +15,6 @@ from tests.store.test_crashes import crash
 from tests.store.test_postgres import check, rows
 
 STORES = ("postgres",)
-AT_ONCE = ("changes-written", "rows-ended", "rows-begun", "version-appended", "before-commit", "committed")
-"""Of what is staged and published in one transaction."""
 
 
 def whole(store: Store, number: int) -> None:
@@ -68,7 +66,7 @@ def test_a_run_that_dies_at_any_step_leaves_one_whole_version(store: Store, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", AT_ONCE)
+@pytest.mark.parametrize("step", POSTGRES_EDIT_STEPS)
 def test_what_is_set_by_hand_or_brought_back_is_there_whole_or_not_at_all(store: Store, step: str) -> None:
     publish_generation(store, 0)
     publish_generation(store, 1)

@@ -1,13 +1,16 @@
 """Files that are not what was written, one by one; `tests/torture` damages all of them, at random."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ruleengine.store import open_store
+from ruleengine.diagnostics.problem import Problem
+from ruleengine.store import integrity, open_store
+from ruleengine.store.files import Folder
 from ruleengine.store.refusals import DamagedError
+from ruleengine.store.sqlite import Connection
 from ruleengine.store.store import Store
 from tests.store.child import generation, publish_generation
 from tests.store.tables import IDENTITY, hold, publish
@@ -117,3 +120,33 @@ def test_a_ledger_that_is_cut_is_not_read(folder: Path, size: int) -> None:
         open_store(folder).current()
 
     assert told(error) == {"code": "store-file-changed", "file": "ledger.db"}
+
+
+@pytest.mark.parametrize("file", ["values", "state", "changes", "memory", "arrivals", "salts"])
+def test_an_audit_names_the_version_of_a_file_that_was_changed(folder: Path, file: str) -> None:
+    store = open_store(folder)
+    path = folder / "runs" / store.version(2).run / f"{file}.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+    assert store.audit().first_bad == 2
+
+
+def test_what_a_writer_prunes_meanwhile_is_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its look into the ledger was before, its opening of the files is after."""
+    monkeypatch.setattr("ruleengine.store.sweeping.KEPT_FILES", 1)
+    store, days = open_store(folder), iter((2, 3))
+    damaged = integrity.problems
+
+    def late(connection: Connection, of: Folder) -> Iterator[Problem]:
+        for day in days:
+            publish_generation(open_store(folder), day)
+            break
+        return damaged(connection, of)
+
+    monkeypatch.setattr(integrity, "problems", late)
+
+    assert store.audit().findings == ()
+    assert store.damage() == ()
+    assert next(days, None) is None

@@ -1,127 +1,92 @@
-"""Processes that write to one store and read from it, and that may be killed.
+"""Processes that write to one store, and that read from it."""
 
-They are forked from a server that has imported everything and opened nothing, so that a life costs little.
-"""
-
-import multiprocessing
-import os
 import random
 import resource
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Any
 
 from ruleengine.diagnostics.problem import ProblemError
-from ruleengine.store import sqlite
 from ruleengine.store.refusals import NotKeptError, StoreLockedError, StoreUnusableError
-from tests import postgres
+from ruleengine.store.store import Store
+from tests.lives import begin
 from tests.store.child import opened
 from tests.torture.world import Ack, Reader, act, exports_wrong
 
-_people = multiprocessing.get_context("forkserver")
-_people.set_forkserver_preload([__name__])
 READERS = 4
+PAUSE = 0.3
+"""Seconds at most between two questions of a reader: who asks without a pause takes the time of those who write."""
+EXPORTS = 0.03
+"""The share of questions that are for an export and a history."""
 
 
-@dataclass
-class Life:
-    """A process, and what it says before it ends."""
-
-    process: BaseProcess
-    pipe: Connection
-
-    def heard(self, seconds: float | None = 60) -> Iterator[Any]:
-        """All that it says, until it is silent for so long, or ends."""
-        with suppress(EOFError, ConnectionResetError):
-            while self.pipe.poll(seconds):
-                yield self.pipe.recv()
-
-    def kill(self) -> None:
-        assert self.process.pid
-        with suppress(ProcessLookupError):  # It may just have ended by itself.
-            os.kill(self.process.pid, signal.SIGKILL)
-        self.process.join()
-
-
-def begin(work: Callable[..., None], *arguments: object) -> Life:
-    here, there = _people.Pipe()
-    environment = {postgres.STORE: os.environ.get(postgres.STORE, "")}
-    process = _people.Process(target=_live, args=(environment, work, there, *arguments), daemon=True)
-    process.start()
-    there.close()
-    return Life(process, here)
-
-
-def _live(environment: Mapping[str, str], work: Callable[..., None], *arguments: object) -> None:
-    os.environ.update(environment)  # The server that forks was started when it was another.
-    work(*arguments)
-
-
-# -- what they do --------------------------------------------------------------------------------------------
-
-
-def write(pipe: Connection, place: str, seed: int, times: int, crash_at: str = "", largest: int | None = None) -> None:
-    """Do so many things one after another, and say of each what it came to: an Ack; the seconds after which somebody
-    else turned out to hold the lock, and whether he was named; or the code of a problem."""
-    if crash_at:
-        os.environ["RULEENGINE_CRASH_AT"] = crash_at
+def write(
+    pipe: Connection, place: str, seed: int, times: int, what: str | None = None, largest: int | None = None
+) -> None:
+    """Do so many things one after another, the first of which may be a certain one, and say of each what it came to:
+    an Ack; the seconds after which somebody else turned out to hold the lock, and whether he was named; or the code
+    of a problem."""
     if largest is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
     random_ = random.Random(seed)
     store = opened(place)
     pipe.send("ready")
-    left = times
-    while left:
-        begun = time.monotonic()
-        try:
-            said: object = act(store, random_)
-            left -= 1
-        except StoreLockedError as error:
-            said = (time.monotonic() - begun, error.holder is not None)
-        except ProblemError as error:
-            said = error.problems[0].code.name
-            left -= 1
+    for _ in range(times):
+        said = _done(pipe, store, random_, what)
+        while isinstance(said, tuple) and not isinstance(said, Ack):
+            pipe.send(said)
+            time.sleep(random_.random() / 20)
+            said = _done(pipe, store, random_, what)
         if said is not None:
             pipe.send(said)
-        if isinstance(said, tuple) and not isinstance(said, Ack):
-            time.sleep(random_.random() / 20)
+        what = None
     store.close()
     pipe.send("done")
 
 
-def read(pipe: Connection, place: str, seed: int) -> None:
-    """Ask until told to stop, and say what was wrong and how often all was asked."""
+def _done(pipe: Connection, store: Store, random_: random.Random, what: str | None) -> object:
+    begun = time.monotonic()
+    try:
+        return act(store, random_, what)
+    except StoreLockedError as error:
+        return time.monotonic() - begun, error.holder is not None
+    except ProblemError as error:
+        return error.problems[0].code.name
+
+
+def read(pipe: Connection, place: str, seed: int, may_be_away: bool) -> None:
+    """Ask until told to stop, and say what was wrong and how often was asked."""
     random_ = random.Random(seed)
     store = opened(place)
     reader, asked, wrong = Reader(store), 0, list[str]()
-    while not pipe.poll():
+    while not pipe.poll(random_.random() * PAUSE):
         try:
             if store.current() is None:
                 continue
-            wrong += reader.wrong()
-            if random_.random() < 0.05:
+            if random_.random() < EXPORTS:
                 wrong += exports_wrong(store, [random_.choice(store.line()[:8])])
                 store.history(3)
+            else:
+                wrong += random_.choice(reader.questions)()
+            asked += 1
         except NotKeptError:
             pass
         except StoreUnusableError as error:
-            wrong.append(str(error.problems))
+            if not (may_be_away and all(problem.code.name.startswith("database-") for problem in error.problems)):
+                wrong.append(str(error.problems))
         except Exception as error:
             wrong.append(f"{type(error).__name__}: {error}")
-        asked += 1
     pipe.send((asked, wrong))
 
 
 @contextmanager
-def watched(place: str, readers: int = READERS) -> Iterator[Callable[[], tuple[int, list[str]]]]:
-    """Others read all the while. Answers how often they asked, and what they found wrong."""
-    lives = [begin(read, place, seed) for seed in range(readers)]
+def watched(
+    place: str, readers: int = READERS, *, may_be_away: bool = False
+) -> Iterator[Callable[[], tuple[int, list[str]]]]:
+    """Others read all the while, of a server that may be away now and then. Answers how often they were answered, and
+    what they found wrong."""
+    lives = [begin(read, place, seed, may_be_away) for seed in range(readers)]
 
     def end() -> tuple[int, list[str]]:
         for life in lives:
@@ -133,20 +98,5 @@ def watched(place: str, readers: int = READERS) -> Iterator[Callable[[], tuple[i
         yield end
     finally:
         for life in lives:
-            life.process.join(5)
-            if life.process.is_alive():
+            if life.ended(5) is None:
                 life.kill()
-
-
-def orphans(folder: Path) -> list[str]:
-    """Files and rows of a folder that belong to no version and to no held run."""
-    ledger = sqlite.reader(folder / "ledger.db", 10)
-    kept = {path for (path,) in ledger.execute("SELECT path FROM files")}
-    there = {path.relative_to(folder).as_posix() for of in ("runs", "salts") for path in (folder / of).rglob("*.*")}
-    found = sorted(there ^ kept)
-    for table in ("documents", "members"):
-        rows = f"SELECT count(*) FROM {table}, pointer WHERE from_serial > serial OR to_serial > serial"
-        if number := ledger.execute(rows).fetchone()[0]:
-            found.append(f"{number} {table}")
-    ledger.close()
-    return found
