@@ -13,7 +13,7 @@ from unittest import mock
 
 import duckdb
 
-from ruleengine.store import leaves, sqlite
+from ruleengine.store import integrity, leaves, sqlite
 from ruleengine.store.auditing import Audit
 from ruleengine.store.files import Folder
 from ruleengine.store.ledger import moved
@@ -109,6 +109,7 @@ class InFolder(Hands):
         self._duck.execute(
             f"COPY (SELECT * EXCLUDE (position) FROM tampered ORDER BY position) TO '{file}' (FORMAT parquet)"
         )
+        integrity.record(self._ledger, self._folder, [file])  # Or the file's digest would tell all.
         return int(touched)
 
     def rows(self, table: str, condition: str = "true", made: int | None = None) -> list[Row]:
