@@ -14,6 +14,7 @@ from ruleengine.store.files import Folder
 from ruleengine.store.forgetting import SECRET
 from ruleengine.store.leaves import FAN_OUT, ROW_FIELDS, leaf_sql
 from ruleengine.store.records import Identity
+from ruleengine.store.refusals import DamagedError
 from ruleengine.store.replaying import Replay, first_line
 from ruleengine.store.sqlite import Connection
 
@@ -99,8 +100,10 @@ def _make_salts(duck: duckdb.DuckDBPyConnection, connection: Connection, folder:
     duck.execute(f"CREATE OR REPLACE TEMP TABLE audit_salts (customer {key_type}, salt BLOB)")
     for (piece,) in connection.execute("SELECT path FROM salt_pieces ORDER BY path").fetchall():
         try:
-            duck.execute(f"INSERT INTO audit_salts SELECT customer, salt FROM {salts.files_sql([folder.root / piece])}")
-        except (duckdb.Error, OSError):
+            # With others' salts in it, one that is damaged would put rows of earlier versions in the wrong.
+            path = integrity.intact(connection, folder, folder.root / piece)
+            duck.execute(f"INSERT INTO audit_salts SELECT customer, salt FROM {salts.files_sql([path])}")
+        except (duckdb.Error, OSError, DamagedError):
             continue
 
 

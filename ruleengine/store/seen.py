@@ -21,17 +21,18 @@ class Seen:
     def write(self, how_far: HowFar) -> None:
         text = json.dumps(how_far)
         with whole(self.path) as partial:
-            partial.write_text(f"{text}\n{_digest(text)}\n")
+            partial.write_text(_noted(text))
 
     def read(self) -> HowFar | None:
         """None where it is not there, or not what was written: then nobody can tell how far the database was."""
         try:
-            text, digest = self.path.read_text().splitlines()
+            content = self.path.read_text()
         except (OSError, ValueError):
             return None
-        found: HowFar | None = json.loads(text) if digest == _digest(text) else None
+        text = content.partition("\n")[0]
+        found: HowFar | None = json.loads(text) if content == _noted(text) else None
         return found
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _noted(text: str) -> str:
+    return f"{text}\n{hashlib.sha256(text.encode()).hexdigest()}\n"
