@@ -150,3 +150,29 @@ def test_a_body_that_comes_slowly_is_not_waited_for(published: Store, quick: Non
         assert (status, body["code"]) == (408, "body_late")
 
     talk(published, work)
+
+
+def test_what_follows_a_body_is_no_header(published: Store) -> None:
+    async def work(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b"POST /v1/customers:batchGet HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+            b'e\r\n{"ids": ["17"]\r\n1\r\n}\r\n0\r\nHost: evil.example\r\nContent-Type: text/plain\r\n\r\n'
+        )
+        status, _, body = await answered(reader)
+        assert (status, len(body["customers"])) == (200, 1)
+
+    talk(published, work)
+
+
+def test_nothing_is_read_after_a_request_to_go_on_in_another_protocol(published: Store) -> None:
+    """What follows may be in that protocol, or be meant to be taken for another request."""
+
+    async def work(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upgrade = b"GET /v1/customers/17 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        writer.write(upgrade + b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        status, headers, body = await answered(reader)
+        assert (status, body["customer"], headers["connection"]) == (200, "17", "close")
+        assert await reader.read() == b""
+
+    talk(published, work)
