@@ -40,7 +40,7 @@ def in_postgres(duck: DuckDB) -> Iterator[Postgres]:
 def profile(directory: Path, ruleset: Ruleset, tables: list[str]) -> Profile:
     lines = [f'[ruleset]\nname = "page"\ntimezone = "{ruleset.timezone}"', '[profiles.prod]\nengine = "postgres"']
     lines.append(f'dsn = "${{{postgres.VARIABLE}}}"\n[profiles.prod.sources]')
-    lines.extend(f"{name} = {{table = '\"{name}\"'}}" for name in tables)
+    lines.extend(f"'{name}' = {{table = '\"{name}\"'}}" for name in tables)
     text = "\n".join(lines) + "\n"
     return parse(directory, Source("ruleset.toml", text), text).profile("prod")
 

@@ -96,7 +96,9 @@ def syntax_problem(source: Source, error: tomllib.TOMLDecodeError) -> Problem:
 def line_span(source: Source, number: int) -> Span:
     start = source.line_starts[min(number, len(source.line_starts)) - 1]
     line = source.line(number)
-    return Span(source, start + len(line) - len(line.lstrip()), start + max(len(line.rstrip()), 1))
+    if not line.strip():  # of control characters alone, say
+        return Span(source, start, start + len(line))
+    return Span(source, start + len(line) - len(line.lstrip()), start + len(line.rstrip()))
 
 
 def without_secrets(text: str) -> str:

@@ -29,7 +29,8 @@ def plain(value: object) -> Json:
         case int():
             return value if -LARGEST_WHOLE <= value <= LARGEST_WHOLE else str(value)
         case Decimal():
-            return format(value, "f")
+            is_whole = value.as_tuple().exponent == 0  # a column that is declared decimal(18,0)
+            return plain(int(value)) if is_whole else format(value, "f")
         case datetime() | date():
             return value.isoformat()
         case Mapping():

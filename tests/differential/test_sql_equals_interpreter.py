@@ -29,13 +29,13 @@ LONG_LITERAL = re.compile(r"\d(?:[_.]?\d){18}")
 LOOK = settings(
     deadline=None,
     print_blob=True,
-    max_examples=150,
+    max_examples=110,
     phases=[phase for phase in Phase if phase is not Phase.explain],  # as slow as it is helpful elsewhere
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 LOOK_LONG = settings(LOOK, max_examples=600)
 # A case takes three times as long where tables have to be made on a server.
-LOOK_AT_POSTGRES = settings(LOOK, max_examples=100)
+LOOK_AT_POSTGRES = settings(LOOK, max_examples=75)
 LOOK_AT_POSTGRES_LONG = settings(LOOK, max_examples=300)
 
 

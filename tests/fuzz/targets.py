@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
+import httpx2
 from starlette.testclient import TestClient
 
 from tests.api import shop
@@ -52,7 +52,7 @@ def request(data: bytes) -> None:
             answer = client.post(path, content=body, headers={"content-type": "application/json"})
         else:
             return  # what begins a job, or writes
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
         return  # no client sends it
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:

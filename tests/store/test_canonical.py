@@ -81,3 +81,8 @@ def test_names_stand_in_the_order_of_code_points(duck: duckdb.DuckDBPyConnection
     ).fetchone()
 
     assert row == (canonical.dump({"b": 1, "上": 2, "a": 3, "B": None}),)
+
+
+@given(st.integers(-(10**18) + 1, 10**18 - 1))
+def test_whole_decimals(duck: duckdb.DuckDBPyConnection, value: int) -> None:
+    same(duck, exact(18), "DECIMAL(18, 0)", Decimal(value))

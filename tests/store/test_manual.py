@@ -494,7 +494,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(steps, min_size=2, max_size=9))
 def test_what_is_set_by_hand_is_there_and_nothing_else_is(
     new_store: NewStore, tmp_path: Path, story: list[Any]
