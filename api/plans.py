@@ -1,11 +1,14 @@
 """Plans: what rules would change of what is published, for whom and why; with nothing written."""
 
+from typing import Any
+
 from fastapi import APIRouter, Depends, Request, Response
 
 from ruleengine.store.jobs import BusyError
 from ruleengine.store.refusals import NotThereError
+from ruleengine.store.store import Store
 from ruleengine.verbs import jobs
-from ruleengine.verbs.jobs import Processes
+from ruleengine.verbs.jobs import PlanStatus, Processes
 from ruleengine.verbs.shapes import as_json
 
 from . import parameters, problems
@@ -13,8 +16,9 @@ from .models.common import Why
 from .models.jobs import NewPlan, Plan
 from .once import IdempotencyKey, Once
 from .openapi import ACCEPTED, refusals
-from .provenance import Published, dumped
-from .runs import NOW, OF_BODIES, SOON, in_full
+from .provenance import Published
+from .runs import OF_BODIES
+from .work import Work
 from .writing import actor
 
 
@@ -22,12 +26,7 @@ def router(published: Published, once: Once, processes: Processes) -> APIRouter:
     routes = APIRouter(tags=["author"], dependencies=[Depends(parameters.only())])
     store = published.store
 
-    async def shown(plan_id: str) -> bytes:
-        try:
-            status, result = await published.slowly(jobs.plan, store, plan_id)
-        except NotThereError:
-            raise problems.plan_unknown(plan=plan_id) from None
-        return dumped({**as_json(status), **in_full(result)})
+    work = Work("plan", _found, published, processes)
 
     @routes.post(
         "/v1/rulesets:plan",
@@ -57,9 +56,7 @@ def router(published: Published, once: Once, processes: Processes) -> APIRouter:
             except BusyError as error:
                 holder = {"actor": error.job.actor, "since": as_json(error.job.asked_at)}
                 raise problems.busy(problems.plan_busy, holder) from None
-            await published.slowly(processes.start, job)
-            headers = {**SOON, "location": f"/v1/plans/{job.id}"}
-            return Response(await shown(job.id), 202, headers, "application/json")
+            return await work.begun(job)
 
         return await once.answered(request, idempotency_key, answer)
 
@@ -74,7 +71,7 @@ def router(published: Published, once: Once, processes: Processes) -> APIRouter:
         ),
     )
     async def read(plan: str) -> Response:
-        return Response(await shown(plan), headers=NOW, media_type="application/json")
+        return await work.told(plan)
 
     @routes.post(
         "/v1/plans/{plan:segment}:cancel",
@@ -87,15 +84,15 @@ def router(published: Published, once: Once, processes: Processes) -> APIRouter:
     )
     async def cancel(request: Request, plan: str, body: Why, idempotency_key: IdempotencyKey = None) -> Response:
         async def answer() -> Response:
-            try:
-                status, _ = await published.slowly(jobs.plan, store, plan)
-            except NotThereError:
-                raise problems.plan_unknown(plan=plan) from None
-            who = actor(request, body.actor)
-            if not await published.slowly(jobs.cancel, store, "plan", plan, who, body.reason):
-                raise problems.too_late(job=plan, state=status.state)
-            return Response(await shown(plan), 202, {**SOON, "location": f"/v1/plans/{plan}"}, "application/json")
+            return await work.cancelled(plan, actor(request, body.actor), body.reason)
 
         return await once.answered(request, idempotency_key, answer)
 
     return routes
+
+
+def _found(store: Store, plan_id: str) -> tuple[PlanStatus, Any]:
+    try:
+        return jobs.plan(store, plan_id)
+    except NotThereError:
+        raise problems.plan_unknown(plan=plan_id) from None

@@ -20,10 +20,9 @@ from .models.operate import Publication
 from .once import KINDS, IdempotencyKey, Once
 from .openapi import ACCEPTED, refusals
 from .provenance import Published, dumped
+from .work import NOW, Work
 from .writing import Desk, actor
 
-NOW = {"cache-control": "no-store"}
-SOON = {**NOW, "retry-after": "1"}
 Limit = Annotated[int, Query(ge=1, le=1000, description="The most runs; the latest come first.")]
 OF_BODIES = (
     problems.parameter_unknown,
@@ -40,16 +39,13 @@ _WRITTEN = (*OF_BODIES, problems.refused, problems.writer_busy, problems.version
 def router(published: Published, desk: Desk, once: Once, processes: Processes) -> APIRouter:
     routes = APIRouter(tags=["operate"])
     store = published.store
+    work = Work("run", jobs.run, published, processes)
 
     def told(version: Version) -> Response:
         provenance = published.of(version.number)
         body = {**provenance.members, "kind": version.kind.value, "actor": version.actor, "reason": version.reason}
         headers = {**NOW, "etag": provenance.etag}
         return Response(dumped(body), headers=headers, media_type="application/json")
-
-    async def shown(run_id: str) -> bytes:
-        status, result = await published.slowly(jobs.run, store, run_id)
-        return dumped({**as_json(status), **in_full(result)})
 
     async def store_is_there(who: str) -> None:
         """Before the first run there may be none."""
@@ -98,9 +94,7 @@ def router(published: Published, desk: Desk, once: Once, processes: Processes) -
             except BusyError as error:
                 holder = {"actor": error.job.actor, "since": as_json(error.job.asked_at), "run": error.job.id}
                 raise problems.busy(problems.writer_busy, holder) from None
-            await published.slowly(processes.start, job)
-            headers = {**SOON, "location": f"/v1/runs/{job.id}"}
-            return Response(await shown(job.id), 202, headers, "application/json")
+            return await work.begun(job)
 
         await store_is_there(who)
         return await once.answered(request, idempotency_key, answer)
@@ -117,7 +111,7 @@ def router(published: Published, desk: Desk, once: Once, processes: Processes) -
         dependencies=[Depends(parameters.only())],
     )
     async def run(run: str) -> Response:
-        return Response(await shown(run), headers=NOW, media_type="application/json")
+        return await work.told(run)
 
     @routes.post(
         "/v1/runs/{run:segment}:cancel",
@@ -134,11 +128,7 @@ def router(published: Published, desk: Desk, once: Once, processes: Processes) -
     )
     async def cancel(request: Request, run: str, body: Why, idempotency_key: IdempotencyKey = None) -> Response:
         async def answer() -> Response:
-            status, _ = await published.slowly(jobs.run, store, run)
-            who = actor(request, body.actor)
-            if not await published.slowly(jobs.cancel, store, "run", run, who, body.reason):
-                raise problems.too_late(job=run, state=status.state.value)
-            return Response(await shown(run), 202, {**SOON, "location": f"/v1/runs/{run}"}, "application/json")
+            return await work.cancelled(run, actor(request, body.actor), body.reason)
 
         return await once.answered(request, idempotency_key, answer)
 
@@ -182,13 +172,6 @@ def router(published: Published, desk: Desk, once: Once, processes: Processes) -
         return await once.answered(request, idempotency_key, answer)
 
     return routes
-
-
-def in_full(result: Any) -> dict[str, Any]:
-    """What a job told at its end: what was wrong, or its report."""
-    if result is not None and result.keys() == {"problems"}:
-        return {"problems": result["problems"], "report": None}
-    return {"problems": [], "report": result}
 
 
 def _short(run: dict[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ CREATE TABLE shop.orders AS SELECT * FROM (VALUES
 """
 OWN = {
     *("created_at", "engine", "evaluated_at", "finished_at", "hash", "id", "message", "phase", "phases", "request_id"),
-    *("started_at", "report"),
+    *("begun_at", "started_at", "report"),
 }
 """What differs from one store, or one request, to the other."""
 READS = [
