@@ -127,7 +127,7 @@ def lock_key(session: Session) -> str:
 
 
 def lock(session: Session, actor: str) -> None:
-    """Become the one writer, until the connection ends; StoreLockedError at once where there is another."""
+    """Become the one writer until `unlock`, or the connection's end; StoreLockedError at once where there is one."""
     if not session.row(f"SELECT pg_try_advisory_lock({lock_key(session)})")[0]:
         raise _locked(session)
     session.run(
@@ -138,6 +138,11 @@ def lock(session: Session, actor: str) -> None:
         socket.gethostname(),
         datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def unlock(session: Session) -> None:
+    """Be the writer no more."""
+    session.run(f"SELECT pg_advisory_unlock({lock_key(session)})")
 
 
 def refuse_locked(session: Session) -> None:

@@ -17,7 +17,7 @@ from ruleengine.store.desk import new_run
 from ruleengine.store.ledger import text_of
 from ruleengine.store.postgres import forgetting, publishing, restoring, runs, staging, sweeping, transfer
 from ruleengine.store.postgres.ledger import Ledger
-from ruleengine.store.postgres.session import Session, lock, lock_key, opened
+from ruleengine.store.postgres.session import Session, lock, lock_key, opened, unlock
 from ruleengine.store.records import (
     Delta,
     Identity,
@@ -71,6 +71,9 @@ class PostgresWriter:
             # Where the connection is lost, the next writer finds the run and says so.
             with suppress(ProblemError):
                 self.fail(run, reason_of(error))
+        # The server may take a while to notice that the connection ends, and the next writer is not to wait for that.
+        with suppress(ProblemError):
+            unlock(self._session)
 
     # -- runs --------------------------------------------------------------------------------------------
 
