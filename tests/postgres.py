@@ -25,8 +25,10 @@ VARIABLE = "DATABASE_URL"
 """What profiles take their address from."""
 STORE = "STORE_URL"
 """The same, of those whose store lies in the database."""
-READER = "ruleengine_reader"
-OWNER = "ruleengine_owner"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+READER = f"ruleengine_reader_{WORKER}"
+OWNER = f"ruleengine_owner_{WORKER}"
+"""Roles are the server's: what a test changes of one must not meet the tests of another worker."""
 
 Admin = psycopg.Connection[tuple[object, ...]]
 
@@ -65,13 +67,12 @@ def stop() -> None:
 @cache
 def _database() -> str:
     """A database of this process alone, where the reader may read the schema `shop`."""
-    name = f"ruleengine_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    name = f"ruleengine_{WORKER}_{os.getpid()}"
     with psycopg.connect(server(), autocommit=True) as connection:
         icu = connection.execute("SELECT count(*) FROM pg_collation WHERE collname = 'en-x-icu'").fetchone() != (0,)
         locale = sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" if icu else "")
         create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' {}")
         connection.execute(create.format(sql.Identifier(name), locale))
-        connection.execute(f"SELECT pg_advisory_lock(hashtext('{READER}'))")
         for role, password in ((READER, "reads"), (OWNER, "owns")):
             if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
                 connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'".encode())

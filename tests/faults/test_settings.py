@@ -63,14 +63,15 @@ def test_a_table_that_somebody_holds(at: Shop, table: str, settings: dict[str, s
             holder.execute(f"LOCK TABLE {table} IN {mode} MODE".encode())
             found, told = at.run()
         assert found == 5
-        assert code in told
+        assert code in told, told
 
 
 def test_the_time_that_a_profile_gives_counts_for_its_store_too(at: Shop) -> None:
     manifest = at.folder / "ruleset.toml"
     text = manifest.read_text()
     with role("SET statement_timeout = '1ms'", "RESET statement_timeout"):
-        assert "database-timeout" in at.run()[1]
+        told = at.run()[1]
+        assert "database-timeout" in told, told
         manifest.write_text(text.replace("[profiles.prod]", '[profiles.prod]\ntimeout = "1 minute"'))
         code, told = at.run()
     assert code == 0, told
@@ -131,21 +132,21 @@ def test_who_may_not_make_a_schema(tmp_path: Path) -> None:
         ),
         ("ALTER TABLE shop.customers RENAME TO clients", "RENAME TO customers", "table-unreadable"),
         (
-            f"REVOKE SELECT ON shop.customers FROM {postgres.OWNER}",
-            f"GRANT SELECT ON shop.customers TO {postgres.OWNER}",
+            "REVOKE SELECT ON shop.customers FROM {owner}",
+            "GRANT SELECT ON shop.customers TO {owner}",
             "table-unreadable",
         ),
     ],
 )
 def test_a_source_that_is_another_than_it_was(at: Shop, done: str, undone: str, code: str) -> None:
     with unharmed(at):
-        at.admin().execute(done.encode())
+        at.admin().execute(done.format(owner=postgres.OWNER).encode())
         found, told = at.run()
         table = "shop.clients" if "clients" in done else "shop.customers"
         back = undone if undone.startswith("GRANT") else f"ALTER TABLE {table} {undone}"
-        at.admin().execute(back.encode())
+        at.admin().execute(back.format(owner=postgres.OWNER).encode())
         assert found == 5
-        assert code in told
+        assert code in told, told
         assert "shop.customers" in told or "customers" in told
 
 
