@@ -78,12 +78,19 @@ def connected(profile: Profile, environment: Mapping[str, str] = os.environ) -> 
     return connection
 
 
+_LIMITS = ("lock_timeout", "statement_timeout")
+"""What holds from the first statement on: those of the role may be too short even to look around."""
+
+
 def _refuse_unfit(connection: Connection, profile: Profile) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise ProblemError(codes.database_encoding(profile.span, encoding=encoding))
+    wanted = settings(profile)
+    limits = "; ".join(f"SET {name} = {literal(wanted[name])}" for name in _LIMITS if name in wanted)
     asked = "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')"
     try:
+        connection.execute(limits.encode())
         may = connection.execute(asked).fetchone()
     except psycopg.Error as error:
         raise ProblemError(failed(error, profile)) from error
