@@ -15,9 +15,9 @@ from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem
 from ruleengine.store import carried, leaves
 from ruleengine.store.carried import Made
-from ruleengine.store.ledger import text_of
 from ruleengine.store.records import Identity, Key, RunState, VersionKind
 from ruleengine.store.refusals import StoreUnusableError
+from ruleengine.store.versions import moment_text
 
 COMPUTED_FROM = ("as_of", "ruleset_hash", "timezone", "parameters", "fingerprint", "engine", "git_commit", "git_author")
 """What the header of a run says, and that of its version says again."""
@@ -210,7 +210,7 @@ def _copies(kept: Kept, entry: Entry, header: Mapping[str, Any]) -> Iterator[Fin
 
 def _told_at(moment: str) -> str:
     """A moment as the rows of runs have it."""
-    return text_of(datetime.fromisoformat(moment))
+    return moment_text(datetime.fromisoformat(moment))
 
 
 def _texts(kept: Kept, entry: Entry, header: Mapping[str, Any]) -> Iterator[Finding]:

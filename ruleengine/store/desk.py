@@ -27,14 +27,15 @@ from ruleengine.store.comparing import name_tables
 from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder
 from ruleengine.store.jobs import new_id
-from ruleengine.store.ledger import Ledger, text_of, transaction, update_run
+from ruleengine.store.ledger import Ledger, update_run
 from ruleengine.store.names import Names
 from ruleengine.store.publishing import SERIAL_STEP, Publication
 from ruleengine.store.records import Identity, Json, Run, RunHeader, RunState, Version, VersionKind
 from ruleengine.store.refusals import RefusedError
 from ruleengine.store.relations import Shape, read
-from ruleengine.store.sqlite import Connection, Row
+from ruleengine.store.sqlite import Connection, Row, transaction
 from ruleengine.store.steps import reach
+from ruleengine.store.versions import moment_text
 
 
 class Desk:
@@ -84,7 +85,7 @@ class Desk:
                     self.ledger,
                     run_id,
                     state=to,
-                    finished_at=text_of(self.now()),
+                    finished_at=moment_text(self.now()),
                     reasons=canonical.dump(list(reasons)),
                     **fields,
                 )

@@ -12,12 +12,11 @@ import duckdb
 
 from ruleengine.store.canonical import dump
 from ruleengine.store.duck import literal
-from ruleengine.store.ledger import transaction
 from ruleengine.store.names import Name, Names
 from ruleengine.store.records import Answer, Key
 from ruleengine.store.refusals import not_kept
 from ruleengine.store.relations import tag_held, tag_since
-from ruleengine.store.sqlite import Connection, plain
+from ruleengine.store.sqlite import Connection, plain, transaction
 from ruleengine.store.steps import reach
 
 BATCH = 20_000

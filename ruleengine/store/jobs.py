@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ruleengine.store import naming
 from ruleengine.store.book import Book, Rows
-from ruleengine.store.ledger import text_of
+from ruleengine.store.versions import moment_text
 
 JobKind = Literal["run", "plan"]
 
@@ -96,7 +96,7 @@ class Jobs:
                 job.kind,
                 job.actor,
                 _text(job.asked),
-                text_of(job.asked_at),
+                moment_text(job.asked_at),
             )
 
     def find(self, job_id: str) -> Job | None:
@@ -120,7 +120,7 @@ class Jobs:
         """Within, the job is at work. At the end it has an outcome, or has died."""
         with self._book.held(job.id):
             with self._book.writing() as rows:
-                rows("UPDATE jobs SET begun_at = ? WHERE id = ?", text_of(self._now()), job.id)
+                rows("UPDATE jobs SET begun_at = ? WHERE id = ?", moment_text(self._now()), job.id)
             yield
 
     def note(self, job: Job, progress: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ class Jobs:
         """Whether what it came to may be kept: from then on it cannot be cancelled, unless it already is."""
         with self._book.writing() as rows:
             sql = "UPDATE jobs SET settled_at = ? WHERE id = ? AND cancelled IS NULL RETURNING id"
-            return bool(rows(sql, text_of(self._now()), job.id))
+            return bool(rows(sql, moment_text(self._now()), job.id))
 
     def finish(self, job: Job, outcome: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> None:
         """The first outcome counts. `result` is all that there is to tell, for `result`."""
@@ -188,7 +188,7 @@ class Jobs:
             if (died := self._died(job)) is not None:
                 _finish(rows, job, died, now)
         for kind, (most, age) in KEPT.items():
-            rows("DELETE FROM jobs WHERE kind = ? AND finished_at < ?", kind, text_of(now - age))
+            rows("DELETE FROM jobs WHERE kind = ? AND finished_at < ?", kind, moment_text(now - age))
             over = "SELECT id FROM jobs WHERE kind = ? AND finished_at IS NOT NULL ORDER BY asked_at DESC, id DESC"
             for (job_id,) in rows(over, kind)[most:]:
                 rows("DELETE FROM jobs WHERE id = ?", job_id)
@@ -235,7 +235,7 @@ def _finish(
     rows: Rows, job: Job, outcome: Mapping[str, Any], now: datetime, result: Mapping[str, Any] | None = None
 ) -> None:
     sql = "UPDATE jobs SET finished_at = ?, outcome = ?, result = ? WHERE id = ? AND finished_at IS NULL"
-    rows(sql, text_of(now), _text(outcome), None if result is None else _text(result), job.id)
+    rows(sql, moment_text(now), _text(outcome), None if result is None else _text(result), job.id)
 
 
 def _text(value: Mapping[str, Any]) -> str:

@@ -8,13 +8,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
-from ruleengine.store import integrity, sqlite
+from ruleengine.store import integrity, meta, migrations, sqlite
 from ruleengine.store.files import LEDGER, Folder
 from ruleengine.store.names import Name, Names
 from ruleengine.store.records import Identity, Key, Run, Version
@@ -31,97 +30,9 @@ from ruleengine.store.refusals import (
 )
 from ruleengine.store.seen import HowFar, Seen
 from ruleengine.store.sqlite import Connection, Row
-from ruleengine.store.versions import FORMAT, LANGUAGE, run, run_header_text, version
+from ruleengine.store.versions import FORMAT, moment_text, run, run_header_text, version
 
 T = TypeVar("T")
-
-_TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE texts (
-    hash TEXT NOT NULL, path TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (hash, path)
-) WITHOUT ROWID;
-CREATE TABLE runs (
-    sequence INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    kind TEXT NOT NULL,
-    state TEXT NOT NULL,
-    actor TEXT NOT NULL,
-    started_at TEXT NOT NULL,
-    finished_at TEXT,
-    header TEXT NOT NULL,
-    base INTEGER,
-    detached INTEGER NOT NULL DEFAULT 0,
-    counts TEXT,
-    movement TEXT,
-    report TEXT,
-    version INTEGER,
-    reasons TEXT NOT NULL DEFAULT '[]',
-    value_columns TEXT,  -- of its values file: column, name, type
-    staged TEXT          -- see StagedFiles
-);
-CREATE TABLE versions (
-    number INTEGER PRIMARY KEY,
-    run TEXT NOT NULL UNIQUE REFERENCES runs (id),
-    base INTEGER,
-    detached INTEGER NOT NULL,
-    serial INTEGER,              -- none where it is detached
-    as_of TEXT NOT NULL,
-    header TEXT NOT NULL,
-    previous_hash TEXT,
-    root TEXT NOT NULL,
-    hash TEXT NOT NULL,
-    changes INTEGER NOT NULL,    -- rows
-    snapshot INTEGER NOT NULL,   -- its state is kept for good
-    has_state INTEGER NOT NULL,
-    has_values INTEGER NOT NULL,
-    superseded_at REAL           -- seconds since 1970, UTC
-);
-CREATE TABLE pointer (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    version INTEGER NOT NULL REFERENCES versions (number),
-    serial INTEGER NOT NULL,
-    floor INTEGER NOT NULL       -- serials below it are not kept
-);
--- Names are never renumbered, so that a word of bits means the same in every version.
-CREATE TABLE names (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL,
-    UNIQUE (kind, name));
-CREATE TABLE levels (name INTEGER NOT NULL, position INTEGER NOT NULL, value TEXT NOT NULL,
-    PRIMARY KEY (name, position)) WITHOUT ROWID;
-CREATE TABLE salt_pieces (path TEXT PRIMARY KEY) WITHOUT ROWID;
--- What is served. A row counts from a serial until another one; a customer who left has a row without a document.
-CREATE TABLE documents (
-    customer NOT NULL, from_serial INTEGER NOT NULL, to_serial INTEGER, document BLOB,
-    PRIMARY KEY (customer, from_serial)
-) WITHOUT ROWID;
-CREATE INDEX documents_superseded ON documents (to_serial) WHERE to_serial IS NOT NULL;
-CREATE TABLE members (
-    name INTEGER NOT NULL, value INTEGER NOT NULL, customer NOT NULL, from_serial INTEGER NOT NULL, to_serial INTEGER,
-    PRIMARY KEY (name, value, customer, from_serial)
-) WITHOUT ROWID;
-CREATE INDEX members_superseded ON members (to_serial) WHERE to_serial IS NOT NULL;
-"""
-
-_SINCE_FORMAT_2 = """
--- What people set by hand, and took away again (no value): only ever added to.
-CREATE TABLE manual (
-    customer NOT NULL,
-    kind TEXT NOT NULL,
-    name TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    as_of TEXT NOT NULL,         -- counts for runs of this day and later ones
-    value TEXT,
-    expires_on TEXT,             -- the first day on which it does not count any more
-    actor TEXT NOT NULL,
-    reason TEXT,
-    PRIMARY KEY (customer, kind, name, version)
-) WITHOUT ROWID;
-CREATE INDEX manual_names ON manual (kind, name);
-"""
-
-_SINCE_FORMAT_3 = """
--- Where the files of a run lie that were written anew, without customers who were forgotten.
-CREATE TABLE folders (run TEXT PRIMARY KEY, folder TEXT NOT NULL) WITHOUT ROWID;
-"""
 
 
 class Ledger:
@@ -189,12 +100,12 @@ class Ledger:
             connection = sqlite.reader(self._path, 10)
             # The upper pages, which every look-up reads: each that is not kept is checked anew.
             connection.execute("PRAGMA cache_size = -65536")
-            meta = _meta(connection)
-            if meta is None:
+            stored = _meta(connection)
+            if stored is None:
                 connection.close()
                 self._refuse_loss()
                 return None
-            self._check(connection, meta)
+            self._check(connection, stored)
         except sqlite.UNUSABLE as error:
             raise self._unusable(error) from error
         self._local.reader = (os.getpid(), connection)
@@ -212,39 +123,26 @@ class Ledger:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
             connection.execute("PRAGMA cache_size = -65536")
-            meta = _meta(connection)
-            if meta is None:
+            stored = _meta(connection)
+            if stored is None:
                 self._refuse_loss()
-                _create(connection, identity)
+                migrations.create(connection, identity)
             else:
-                self._check(connection, meta)
-                refuse_another(_identity(meta), identity)
-                self._upgrade(connection, int(meta["format"]))
+                self._check(connection, stored)
+                refuse_another(meta.identity(stored), identity)
+                if (found := int(stored["format"])) != FORMAT:
+                    migrations.upgrade(connection, self._folder, found)
+                    self.see(connection)
         except sqlite.UNUSABLE as error:
             raise self._unusable(error) from error
         return connection
 
-    def _upgrade(self, connection: Connection, found: int) -> None:
-        """Add what an older format has not. Files stay as they are: every format reads them."""
-        if found == FORMAT:
-            return
-        if not sqlite.has_checksums(connection):
-            sqlite.add_checksums(connection)
-        with transaction(connection):
-            if found < 2:
-                _make(connection, _SINCE_FORMAT_2)
-            _make(connection, integrity.TABLE)
-            _make(connection, _SINCE_FORMAT_3)
-            integrity.record_all(connection, self._folder)
-            connection.execute("UPDATE meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
-        self.see(connection)
-
     # -- damage ------------------------------------------------------------------------------------------
 
-    def _check(self, connection: Connection, meta: Mapping[str, str]) -> None:
+    def _check(self, connection: Connection, stored: Mapping[str, str]) -> None:
         """Raise where the ledger is a newer one, or not as it was left."""
-        _refuse_newer(meta)
-        if int(meta["format"]) >= 3 and not sqlite.has_checksums(connection):
+        meta.refuse_newer(stored, FORMAT)
+        if int(stored["format"]) >= 3 and not sqlite.has_checksums(connection):
             raise changed(LEDGER)
         seen = self._seen.read()
         if seen is not None and not _reaches(connection, seen):
@@ -298,8 +196,8 @@ class Ledger:
 
     def identity(self) -> Identity | None:
         with self.reading() as connection:
-            meta = _meta(connection) if connection else None
-        return _identity(meta) if meta else None
+            stored = _meta(connection) if connection else None
+        return meta.identity(stored) if stored else None
 
     def key_sql(self, connection: Connection) -> str:
         """DuckDB's type of the keys."""
@@ -307,7 +205,7 @@ class Ledger:
 
     def has_integer_keys(self, connection: Connection) -> bool:
         if self._integer_keys is None:
-            self._integer_keys = _identity(_meta(connection) or {}).has_integer_keys
+            self._integer_keys = meta.identity(_meta(connection) or {}).has_integer_keys
         return self._integer_keys
 
     def version(self, connection: Connection | None, number: int) -> Version:
@@ -335,44 +233,10 @@ def _written(connection: Connection) -> int:
 
 
 def _meta(connection: Connection) -> dict[str, str] | None:
+    """None where the ledger has no tables."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
         return None
     return dict(connection.execute("SELECT name, value FROM meta").fetchall())
-
-
-def _create(connection: Connection, identity: Identity) -> None:
-    meta = {
-        "format": str(FORMAT),
-        "language": str(LANGUAGE),
-        "ruleset": identity.ruleset,
-        "entity": identity.entity,
-        "key_type": identity.key_type,
-    }
-    with transaction(connection):
-        _make(connection, _TABLES)
-        _make(connection, _SINCE_FORMAT_2)
-        _make(connection, integrity.TABLE)
-        _make(connection, _SINCE_FORMAT_3)
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-
-
-def _make(connection: Connection, tables: str) -> None:
-    for statement in tables.split(";\n"):
-        if statement.strip():
-            connection.execute(statement)
-
-
-def _identity(meta: Mapping[str, str]) -> Identity:
-    return Identity(ruleset=meta["ruleset"], entity=meta["entity"], key_type=meta["key_type"])
-
-
-def _refuse_newer(meta: Mapping[str, str]) -> None:
-    for name, known, code in (
-        ("format", FORMAT, codes.store_format_newer),
-        ("language", LANGUAGE, codes.store_language_newer),
-    ):
-        if int(meta[name]) > known:
-            raise StoreUnusableError(code(None, found=int(meta[name]), known=known))
 
 
 def _reaches(connection: Connection, seen: HowFar) -> bool:
@@ -462,7 +326,7 @@ def runs(connection: Connection, limit: int) -> tuple[Run, ...]:
 def add_run(connection: Connection, new: Run, texts: Mapping[str, str]) -> None:
     connection.execute(
         "INSERT INTO runs (id, kind, state, actor, started_at, header, base) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (new.id, new.kind, new.state, new.actor, text_of(new.started_at), run_header_text(new.header), new.base),
+        (new.id, new.kind, new.state, new.actor, moment_text(new.started_at), run_header_text(new.header), new.base),
     )
     connection.executemany(
         "INSERT OR IGNORE INTO texts VALUES (?, ?, ?)",
@@ -506,19 +370,3 @@ def add_names(connection: Connection, all_names: Names) -> None:
             "INSERT OR IGNORE INTO levels VALUES (?, ?, ?)",
             [(name.id, position, value) for position, value in enumerate(name.values, 1)],
         )
-
-
-def text_of(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")
-
-
-@contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

@@ -8,12 +8,13 @@ import duckdb
 
 from ruleengine.store import documents, sweeping, versions
 from ruleengine.store.files import Folder
-from ruleengine.store.ledger import insert, text_of, transaction, update_run
+from ruleengine.store.ledger import insert, update_run
 from ruleengine.store.names import Names
 from ruleengine.store.records import Identity, Run, RunState, Version
 from ruleengine.store.relations import Shape, read, widened
-from ruleengine.store.sqlite import Connection
+from ruleengine.store.sqlite import Connection, transaction
 from ruleengine.store.steps import reach
+from ruleengine.store.versions import moment_text
 
 SERIAL_STEP = 1 << 20  # Leaves room for small writes that come while a run is under way.
 
@@ -119,5 +120,5 @@ def commit(
                 {"version": made.number, "serial": serial},
             )
             ledger.execute("DELETE FROM meta WHERE name = 'serving'")
-        update_run(ledger, run.id, state=RunState.PUBLISHED, finished_at=text_of(now), version=made.number)
+        update_run(ledger, run.id, state=RunState.PUBLISHED, finished_at=moment_text(now), version=made.number)
     return made

@@ -12,7 +12,7 @@ from enum import Enum
 
 from ruleengine.store import naming
 from ruleengine.store.book import Book
-from ruleengine.store.ledger import text_of
+from ruleengine.store.versions import moment_text
 
 KEPT = timedelta(hours=24)
 ANSWERED_WITHIN = timedelta(minutes=1)
@@ -46,12 +46,12 @@ class Replies:
         """The reply to a request, by its digest, that was made before; or take the key for it."""
         now = self._now()
         with self._book.writing() as rows:
-            rows("DELETE FROM replies WHERE asked_at < ?", text_of(now - KEPT))
-            rows("DELETE FROM replies WHERE asked_at < ? AND reply IS NULL", text_of(now - ANSWERED_WITHIN))
+            rows("DELETE FROM replies WHERE asked_at < ?", moment_text(now - KEPT))
+            rows("DELETE FROM replies WHERE asked_at < ? AND reply IS NULL", moment_text(now - ANSWERED_WITHIN))
             found = rows("SELECT request, reply FROM replies WHERE owner = ? AND key = ?", owner, key)
             if not found:
                 sql = "INSERT INTO replies (owner, key, request, asked_at) VALUES (?, ?, ?, ?)"
-                rows(sql, owner, key, request, text_of(now))
+                rows(sql, owner, key, request, moment_text(now))
                 return Known.NEW
         ((asked, reply),) = found
         if asked != request:

@@ -12,11 +12,11 @@ from ruleengine.store.comparing import TOUCHED, Comparison, compare, name_tables
 from ruleengine.store.desk import Desk, header_of
 from ruleengine.store.duck import connect, date_literal, literal
 from ruleengine.store.files import copy, whole
-from ruleengine.store.ledger import transaction, update_run
+from ruleengine.store.ledger import update_run
 from ruleengine.store.names import Names
 from ruleengine.store.records import Counts, Version, VersionKind
 from ruleengine.store.relations import ROW_GROUP, Shape, holdings, read, widened
-from ruleengine.store.sqlite import Connection
+from ruleengine.store.sqlite import Connection, transaction
 from ruleengine.store.steps import reach
 from ruleengine.store.versions import Hand, StagedFiles
 

@@ -8,9 +8,10 @@ from ruleengine.planning.layout import Layout
 from ruleengine.store import archive, changes, dating, ledger, staging
 from ruleengine.store.comparing import TOUCHED, clear, compare, name_tables, recounted
 from ruleengine.store.desk import Desk
-from ruleengine.store.ledger import transaction, update_run
+from ruleengine.store.ledger import update_run
 from ruleengine.store.records import Delta, Run
 from ruleengine.store.relations import Shape, holdings, read
+from ruleengine.store.sqlite import transaction
 
 
 def stage(desk: Desk, run: Run, duck: duckdb.DuckDBPyConnection, layout: Layout) -> Delta:

@@ -5,8 +5,8 @@ at it whenever the page is read; apsw brings both, which Python's sqlite3 cannot
 be mixed: of two copies of SQLite in one process, each would drop the locks of the other.
 """
 
-from collections.abc import KeysView, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, KeysView, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,19 @@ def writer(path: Path, seconds: float) -> Connection:
     if is_new:
         connection.reserve_bytes(reserve=CHECKSUM)
     return connection
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Of a writer: whole or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def has_checksums(connection: Connection) -> bool:

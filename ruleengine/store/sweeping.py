@@ -8,9 +8,9 @@ from contextlib import suppress
 from ruleengine.store import documents, integrity, remnants, salts, sqlite
 from ruleengine.store.duck import connect
 from ruleengine.store.files import PARTIAL, Folder, whole
-from ruleengine.store.ledger import moved, pointer, transaction
+from ruleengine.store.ledger import moved, pointer
 from ruleengine.store.records import EDITS, Run, RunState, VersionKind
-from ruleengine.store.sqlite import Connection
+from ruleengine.store.sqlite import Connection, transaction
 
 KEPT_FILES = 4
 """The latest versions whose state and values are kept."""

@@ -32,11 +32,11 @@ from ruleengine.store.content import Content, RunRow, VersionRow
 from ruleengine.store.duck import identifier, literal
 from ruleengine.store.files import Folder, copy, sync, sync_folder, whole
 from ruleengine.store.forgetting import SECRET
-from ruleengine.store.ledger import Ledger, transaction
+from ruleengine.store.ledger import Ledger
 from ruleengine.store.publishing import SERIAL_STEP
 from ruleengine.store.records import RunState, VersionKind
 from ruleengine.store.relations import ROW_GROUP, Shape, holdings, packed, read
-from ruleengine.store.sqlite import Connection
+from ruleengine.store.sqlite import Connection, transaction
 
 
 @contextmanager

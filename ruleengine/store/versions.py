@@ -177,3 +177,8 @@ def run(row: Mapping[str, Any]) -> Run:
 
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment as the ledger has it: texts of moments lie in their order."""
+    return moment.isoformat(timespec="milliseconds")

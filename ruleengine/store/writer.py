@@ -26,10 +26,11 @@ from ruleengine.store import (
 from ruleengine.store.book import Book
 from ruleengine.store.desk import Desk
 from ruleengine.store.files import LEDGER
-from ruleengine.store.ledger import transaction, update_run
+from ruleengine.store.ledger import update_run
 from ruleengine.store.publishing import SERIAL_STEP
 from ruleengine.store.records import Delta, Json, Key, ManualWrite, Run, RunHeader, RunState, Version, VersionKind
 from ruleengine.store.refusals import RefusedError, detached, no_version, of_sqlite, unknown_customer, unusable
+from ruleengine.store.sqlite import transaction
 from ruleengine.store.steps import reach
 from ruleengine.store.store import Tables
 

@@ -6,13 +6,13 @@ from datetime import datetime
 from ruleengine.diagnostics import codes
 from ruleengine.engines.columns import literal
 from ruleengine.store import versions
-from ruleengine.store.ledger import text_of
 from ruleengine.store.postgres import changes, holdings, manual, runs
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import Identity, Run, RunState, Version, VersionKind
 from ruleengine.store.refusals import RefusedError
 from ruleengine.store.steps import reach
+from ruleengine.store.versions import moment_text
 
 
 def publish(
@@ -50,7 +50,7 @@ def publish(
         session,
         run.id,
         state=RunState.PUBLISHED.value,
-        finished_at=text_of(now),
+        finished_at=moment_text(now),
         version=number,
         staged=versions.staged_text(staged),
     )

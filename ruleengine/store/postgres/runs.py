@@ -6,11 +6,11 @@ from typing import Any
 
 from ruleengine.diagnostics import codes
 from ruleengine.store import canonical, versions
-from ruleengine.store.ledger import text_of
 from ruleengine.store.postgres import carried
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import Run, RunState
 from ruleengine.store.refusals import StoreUnusableError
+from ruleengine.store.versions import moment_text
 
 Staged = versions.StagedFiles
 
@@ -23,7 +23,7 @@ def add(session: Session, run: Run, texts: Mapping[str, str]) -> None:
         run.kind.value,
         run.state.value,
         run.actor,
-        text_of(run.started_at),
+        moment_text(run.started_at),
         versions.run_header_text(run.header),
         run.base,
     )

@@ -18,9 +18,9 @@ from ruleengine.engines import server
 from ruleengine.engines.columns import literal, quote
 from ruleengine.schema import Profile
 from ruleengine.sql.postgres import short
+from ruleengine.store import meta
 from ruleengine.store.records import Identity
 from ruleengine.store.refusals import Holder, StoreLockedError, StoreUnusableError, refuse_another
-from ruleengine.store.versions import LANGUAGE
 
 _PATH = {"search_path": "pg_temp"}
 """Everything of the store is named with its schema; nothing else is looked for anywhere but among temporary tables."""
@@ -180,14 +180,9 @@ def found_format(session: Session) -> int | None:
     """The number of the last migration; None where there is no store. Raises where it is newer than this program."""
     if session.row("SELECT to_regclass(%s)", f"{session.plain_schema}.meta")[0] is None:
         return None
-    meta = dict(session.rows(f"SELECT name, value FROM {session.schema}.meta"))
-    for name, known, code in (
-        ("format", migrations()[-1][0], codes.store_format_newer),
-        ("language", LANGUAGE, codes.store_language_newer),
-    ):
-        if int(meta[name]) > known:
-            raise StoreUnusableError(code(None, found=int(meta[name]), known=known))
-    return int(meta["format"])
+    stored = _meta(session)
+    meta.refuse_newer(stored, migrations()[-1][0])
+    return int(stored["format"])
 
 
 def refuse_older(session: Session) -> None:
@@ -198,8 +193,11 @@ def refuse_older(session: Session) -> None:
 
 
 def identity(session: Session) -> Identity:
-    meta = dict(session.rows(f"SELECT name, value FROM {session.schema}.meta"))
-    return Identity(ruleset=meta["ruleset"], entity=meta["entity"], key_type=meta["key_type"])
+    return meta.identity(_meta(session))
+
+
+def _meta(session: Session) -> dict[str, str]:
+    return dict(session.rows(f"SELECT name, value FROM {session.schema}.meta"))
 
 
 def upgrade(session: Session, wanted: Identity) -> tuple[int, ...]:
@@ -221,13 +219,7 @@ def upgrade(session: Session, wanted: Identity) -> tuple[int, ...]:
         for _, text in applied:
             session.run(text)
         if not found:
-            meta = {
-                "language": str(LANGUAGE),
-                "ruleset": wanted.ruleset,
-                "entity": wanted.entity,
-                "key_type": wanted.key_type,
-            }
-            session.many("INSERT INTO meta VALUES (%s, %s)", [("format", "0"), *meta.items()])
+            session.many("INSERT INTO meta VALUES (%s, %s)", list(meta.of(wanted, 0).items()))
         if applied:
             session.run("UPDATE meta SET value = %s WHERE name = 'format'", str(applied[-1][0]))
     return tuple(number for number, _ in applied)

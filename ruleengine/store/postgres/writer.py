@@ -14,7 +14,6 @@ from ruleengine.planning.layout import Layout
 from ruleengine.store import canonical, naming, versions
 from ruleengine.store.book import Book
 from ruleengine.store.desk import new_run
-from ruleengine.store.ledger import text_of
 from ruleengine.store.postgres import forgetting, publishing, restoring, runs, staging, sweeping, transfer
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session, lock, lock_key, opened, unlock
@@ -39,6 +38,7 @@ from ruleengine.store.refusals import (
 )
 from ruleengine.store.steps import reach
 from ruleengine.store.store import Tables
+from ruleengine.store.versions import moment_text
 from ruleengine.store.writer import ended, need, reason_of
 
 
@@ -103,7 +103,7 @@ class PostgresWriter:
                     self._session,
                     run_id,
                     state=to.value,
-                    finished_at=text_of(self._now()),
+                    finished_at=moment_text(self._now()),
                     reasons=canonical.dump(list(reasons)),
                     **fields,
                 )
