@@ -1,5 +1,6 @@
 """What somebody else does to the database: locks, rights, limits, and tables that are not what they were."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,13 +68,19 @@ def test_a_table_that_somebody_holds(at: Shop, table: str, settings: dict[str, s
 
 
 def test_the_time_that_a_profile_gives_counts_for_its_store_too(at: Shop) -> None:
+    """However little the role's own is: enough to connect by, and less than somebody holds a table."""
     manifest = at.folder / "ruleset.toml"
     text = manifest.read_text()
-    with role("SET statement_timeout = '1ms'", "RESET statement_timeout"):
+    holder = psycopg.connect(postgres.server(), dbname=at.admin().info.dbname)
+    with holder, role("SET statement_timeout = '200ms'", "RESET statement_timeout"):
+        holder.execute("LOCK TABLE ours.runs IN EXCLUSIVE MODE")
         told = at.run()[1]
         assert "database-timeout" in told, told
         manifest.write_text(text.replace("[profiles.prod]", '[profiles.prod]\ntimeout = "1 minute"'))
+        release = threading.Timer(1, holder.rollback)
+        release.start()
         code, told = at.run()
+        release.join()
     assert code == 0, told
 
 

@@ -15,7 +15,7 @@ STATEMENT = b"QSdc"
 
 
 class Wire:
-    """Forwards connections, and counts what clients say on all of them. Cuts the one that says the nth."""
+    """Forwards connections, and counts what clients say on all of them, or on one. Cuts the one that says the nth."""
 
     def __init__(self, server: str, end: Callable[[], object]) -> None:
         self.end = end
@@ -30,6 +30,8 @@ class Wire:
         self.cut_at = 0
         """0: nowhere."""
         self.after = b""
+        self._one: object = None
+        """The connection that is listened to. None: all."""
         self.where: Where = "before"
         self.for_good = False
         """Once cut, nobody is connected any more."""
@@ -41,8 +43,8 @@ class Wire:
         return conninfo.make_conninfo(address, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable")
 
     def begin(self, cut_at: int = 0, where: Where = "before", after: bytes = b"") -> None:
-        """`after` the first statement that has this in it, and from its place on."""
-        self.heard, self.cut_at, self.where, self.after = [], cut_at, where, after
+        """`after` the first statement that has this in it, and from its place on, of what is said where that was."""
+        self.heard, self.cut_at, self.where, self.after, self._one = [], cut_at, where, after, None
 
     @property
     def was_cut(self) -> bool:
@@ -82,10 +84,12 @@ class Wire:
         made.connect(f"{self._host}/.s.PGSQL.{self._port}")
         return made
 
-    def hear(self, sql: bytes) -> bool:
+    def hear(self, sql: bytes, connection: object) -> bool:
         """Whether the connection is to be cut here."""
         with self._lock:
-            if not self.heard and self.after not in sql:
+            if self.after and self._one is None and self.after in sql:
+                self._one = connection
+            if self.after and connection is not self._one:
                 return False
             self.heard.append(sql)
             return len(self.heard) == self.cut_at
@@ -104,7 +108,7 @@ class _Connection:
                 length = said.read(4)
                 message = kind + length + said.read(int.from_bytes(length) - 4)
                 sql = message if kind in b"QP" else sql
-                if kind in STATEMENT and self.wire.hear(sql):
+                if kind in STATEMENT and self.wire.hear(sql, self):
                     if self.wire.where == "before":
                         break
                     if self.wire.where == "ended":
