@@ -2,16 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from ruleengine.diagnostics import codes
-from ruleengine.planning.layout import ValueColumn
 from ruleengine.store import state
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.comparing import Comparison, compare, name_tables
@@ -23,7 +19,7 @@ from ruleengine.store.records import Change, DiffRow, Key, StoredValues
 from ruleengine.store.refusals import RefusedError
 from ruleengine.store.relations import ROW_GROUP, holdings, read
 from ruleengine.store.sqlite import Connection
-from ruleengine.types import Kind, Type
+from ruleengine.store.values import columns_of, named
 
 _FORMATS = {
     ".parquet": f"FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP * 4}",
@@ -70,7 +66,12 @@ def diff(duck: duckdb.DuckDBPyConnection, a: str, b: str, names: Names) -> tuple
         "LEFT JOIN store_levels o ON o.id = m.id AND o.value = m.old "
         "LEFT JOIN store_levels w ON w.id = m.id AND w.value = m.new ORDER BY m.customer, n.ord"
     )
-    return comparison, (
+    return comparison, diff_rows(rows)
+
+
+def diff_rows(rows: duckdb.DuckDBPyConnection) -> Iterator[DiffRow]:
+    """Of a query for customer, kind, name, old and new value."""
+    return (
         DiffRow(customer=customer, kind=kind, name=name, old=old, new=new)
         for customer, kind, name, old, new in fetched(rows)
     )
@@ -136,46 +137,6 @@ def change(row: Sequence[Any]) -> Change:
     )
 
 
-# -- values ------------------------------------------------------------------------------------------------
-
-
-def columns_text(columns: Sequence[ValueColumn]) -> str:
-    return json.dumps([asdict(column) for column in columns], ensure_ascii=False)
-
-
-def columns_of(text: str) -> list[ValueColumn]:
-    """The columns of `columns_text`."""
-    return [
-        ValueColumn(
-            column=each["column"],
-            name=each["name"],
-            type=Type(Kind(each["type"]["kind"]), each["type"]["digits"], each["type"]["scale"]),
-        )
-        for each in json.loads(text)
-    ]
-
-
-def of_texts(columns: Sequence[ValueColumn], row: Sequence[str | None]) -> StoredValues:
-    """The values of these columns by name, from texts as Postgres writes them."""
-    return {column.name: _read(text, column.type) for column, text in zip(columns, row, strict=True)}
-
-
-def _read(text: str | None, type_: Type) -> bool | int | Decimal | float | str | date | None:
-    if text is None:
-        return None
-    match type_.kind:
-        case Kind.EXACT:
-            return Decimal(text) if type_.scale else int(text)
-        case Kind.DOUBLE:
-            return float(text)
-        case Kind.BOOLEAN:
-            return text == "true"
-        case Kind.DATE:
-            return date.fromisoformat(text)
-        case Kind.TEXT:
-            return text
-
-
 def values(duck: duckdb.DuckDBPyConnection, path: Path, columns: str, key: Key) -> StoredValues | None:
     """What rules read of a customer, by name."""
     wanted = columns_of(columns)
@@ -184,23 +145,3 @@ def values(duck: duckdb.DuckDBPyConnection, path: Path, columns: str, key: Key) 
     if row is None:
         return None
     return named(wanted, row[1:])
-
-
-def named(columns: Sequence[ValueColumn], row: Sequence[Any]) -> StoredValues:
-    """The values of these columns by name, typed as rules saw them."""
-    return {column.name: _typed(value, column.type) for column, value in zip(columns, row, strict=True)}
-
-
-def _typed(value: Any, type_: Type) -> bool | int | Decimal | float | str | date | None:
-    if value is None:
-        return None
-    match type_.kind:
-        case Kind.EXACT if type_.scale == 0:
-            return int(value)
-        case Kind.EXACT:
-            return value if isinstance(value, Decimal) else Decimal(str(value))
-        case Kind.DOUBLE:
-            return float(value)
-        case _:
-            other: bool | str | date = value
-            return other

@@ -101,11 +101,6 @@ class Content:
     """Of a run that `values_of` names."""
     salts: str
 
-    @property
-    def key_sql(self) -> str:
-        """DuckDB's type of the keys."""
-        return "BIGINT" if self.identity.has_integer_keys else "VARCHAR"
-
     def batches(self) -> Iterator[list[RunRow]]:
         """The runs that have rows, so many at a time as make a file of good size."""
         batch: list[RunRow] = []

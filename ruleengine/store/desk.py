@@ -252,11 +252,9 @@ class Desk:
         self, duck: duckdb.DuckDBPyConnection, version: Version | None, names: Names, table: str = "store_folded"
     ) -> str:
         number = version.number if version else None
-        return state.of_version(duck, self.ledger, self.folder, number, names, key_type=self.key_type, table=table)
-
-    @property
-    def key_type(self) -> str:
-        return "BIGINT" if self.identity.has_integer_keys else "VARCHAR"
+        return state.of_version(
+            duck, self.ledger, self.folder, number, names, key_type=self.identity.key_sql, table=table
+        )
 
     def row(self, version: Version) -> Row:
         """What the ledger knows of a version's files."""

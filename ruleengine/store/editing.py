@@ -53,12 +53,12 @@ def publish(desk: Desk, write: ManualWrite, current: Version, before: bytes, ser
     names = ledger.names(desk.ledger)
     base = versions.staged(was["staged"])
     duck = connect()
-    sql = changes_sql(duck, write.changes, desk.key_type)
+    sql = changes_sql(duck, write.changes, desk.identity.key_sql)
     sealed = desk.seal(run, duck, "store_moves", sql, Shape(base.words, base.ladders))
     remembering = 0
     if write.memory or memory.of_version(desk.ledger, desk.folder, current.number):
         with whole(desk.folder.memory(run.id)) as path:
-            remembering = write_memory(duck, write.customer, write.memory, desk.key_type, path)
+            remembering = write_memory(duck, write.customer, write.memory, desk.identity.key_sql, path)
         reach("memory-renamed")
     staged = desk.carry(run, duck, replace(sealed, memory=remembering, hands=base.hands))
 

@@ -9,14 +9,12 @@ from typing import TypeVar
 
 import duckdb
 
-from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem
 from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.memory import Memory
 from ruleengine.schema import Profile
 from ruleengine.store import (
-    archive,
     documents,
     forgetting,
     integrity,
@@ -39,11 +37,10 @@ from ruleengine.store.comparing import clear, name_tables, recounted
 from ruleengine.store.content import Content
 from ruleengine.store.desk import Desk
 from ruleengine.store.duck import connect
+from ruleengine.store.file_reader import FileReader
 from ruleengine.store.files import Folder
-from ruleengine.store.integrity import intact
 from ruleengine.store.keys import Keys
 from ruleengine.store.ledger import Ledger
-from ruleengine.store.names import Names
 from ruleengine.store.records import (
     Answer,
     Answers,
@@ -57,7 +54,6 @@ from ruleengine.store.records import (
     Page,
     Preview,
     Run,
-    RunState,
     Setting,
     StoredValues,
     Version,
@@ -65,14 +61,13 @@ from ruleengine.store.records import (
 from ruleengine.store.refusals import (
     DamagedError,
     NotKeptError,
-    RefusedError,
     need_actor,
     no_version,
     not_empty,
     unusable,
 )
-from ruleengine.store.relations import Shape, holdings, read, widened
-from ruleengine.store.sqlite import Connection, Row
+from ruleengine.store.relations import holdings
+from ruleengine.store.sqlite import Connection
 from ruleengine.store.store import Tables
 from ruleengine.store.writer import EmbeddedWriter, told
 
@@ -85,6 +80,7 @@ class EmbeddedStore:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._folder = Folder(path)
         self._ledger = Ledger(self._folder)
+        self._files = FileReader(self._folder, self._ledger)
         self._keys = Keys(self._folder.keys)
         self._clock = clock
         self._jobs = FileBook(self._folder.jobs, self._folder.jobs_at_work)
@@ -164,7 +160,7 @@ class EmbeddedStore:
                 pass
             else:
                 return Answer(version=version, document=documents.document(connection, known, serial))
-        return Answer(version=version, document=self._old_document(known, version))
+        return Answer(version=version, document=self._files.document(known, version))
 
     def _current(self, key: Key) -> Answer:
         """A customer in the current version: what most of all reads are."""
@@ -204,21 +200,12 @@ class EmbeddedStore:
     ) -> Page:
         with self._version(version) as (connection, number, serial):
             found = ledger.names(connection).find(kind, name)
-            position = 0
-            if found and kind == "tag":
-                position = 1
-            elif found and value in found.values:
-                position = 1 + found.values.index(value)
+            position = found.position(value) if found else 0
             if found is None or not position:
                 return Page(version=number, customers=(), next=None)
             start = None if after is None else self._key(connection, after)
             customers = documents.members(connection, found, position, serial, start, limit + 1)
-        more = len(customers) > limit
-        return Page(
-            version=number,
-            customers=tuple(customers[:limit]),
-            next=customers[limit - 1] if more else None,
-        )
+        return Page.of(number, customers, limit)
 
     @contextmanager
     def _version(self, number: int | None) -> Iterator[tuple[Connection, int, int]]:
@@ -234,69 +221,7 @@ class EmbeddedStore:
 
     def _key(self, connection: Connection, key: Key) -> Key | None:
         """A key as it is stored; None for what no customer of this store can have."""
-        if not self._ledger.has_integer_keys(connection):
-            return str(key)
-        try:
-            number = int(key)
-        except ValueError:
-            return None
-        return number if -(2**63) <= number < 2**63 and str(number) == str(key) else None
-
-    # -- from the files ----------------------------------------------------------------------------------
-
-    def _old_document(self, key: Key, version: int) -> bytes | None:
-        def find(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> bytes | None:
-            names = ledger.names(connection)
-            key_type = self._ledger.key_sql(connection)
-            return archive.document(duck, connection, folder, version, names, key, key_type)
-
-        return self._from_files(find)
-
-    def history(self, key: Key) -> tuple[HistoryEntry, ...]:
-        def find(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> tuple[HistoryEntry, ...]:
-            known = self._key(connection, key)
-            if known is None:
-                return ()
-            all_versions = self._ledger.versions(connection)
-            in_line = set(ledger.line(connection))
-            paths = [intact(connection, folder, folder.changes(each.run)) for each in all_versions]
-            return tuple(
-                HistoryEntry(
-                    version=all_versions[index].number,
-                    version_kind=all_versions[index].kind,
-                    as_of=all_versions[index].as_of,
-                    in_line=all_versions[index].number in in_line,
-                    created_at=all_versions[index].created_at,
-                    actor=all_versions[index].actor,
-                    change=change,
-                )
-                for index, change in archive.history(duck, paths, known)
-            )
-
-        return self._from_files(find, empty=())
-
-    def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change | None, ...]:
-        def find(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> tuple[Change | None, ...]:
-            path = folder.changes(self._ledger.version(connection, version).run)
-            return tuple(archive.changes(duck, intact(connection, folder, path), start, limit))
-
-        return self._from_files(find)
-
-    def values(self, key: Key, version: int | None = None) -> StoredValues | None:
-        def find(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> StoredValues | None:
-            number = ledger.current_number(connection) if version is None else version
-            run = self._ledger.version(connection, number).run
-            row = connection.execute(
-                "SELECT v.has_values, r.value_columns FROM versions v JOIN runs r ON r.id = v.run WHERE v.number = ?",
-                (number,),
-            ).fetchone()
-            known = self._key(connection, key)
-            if known is None or not row["has_values"]:
-                return None
-            path = intact(connection, folder, folder.values(run))
-            return archive.values(duck, path, row["value_columns"], known)
-
-        return self._from_files(find)
+        return self._ledger.identity_of(connection).stored(key)
 
     def manual(self, key: Key, version: int | None = None) -> tuple[Setting, ...]:
         with self._ledger.reading() as connection:
@@ -313,71 +238,22 @@ class EmbeddedStore:
                 if entry.counts_on(as_of)
             )
 
+    # -- from the files ----------------------------------------------------------------------------------
+
+    def history(self, key: Key) -> tuple[HistoryEntry, ...]:
+        return self._files.history(key)
+
+    def changes(self, version: int, start: int = 0, limit: int = 1000) -> tuple[Change | None, ...]:
+        return self._files.changes(version, start, limit)
+
+    def values(self, key: Key, version: int | None = None) -> StoredValues | None:
+        return self._files.values(key, version)
+
     def export(self, path: Path, *, version: int | None = None, run: str | None = None) -> int:
-        def write(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> int:
-            names = ledger.names(connection)
-            name_tables(duck, names)
-            if run is not None:
-                row = ledger.run_row(connection, run)
-                found = versions.run(dict(row))
-                if found.version is None:
-                    relation = self._held_state(connection, row, names, folder)
-                    return archive.export(duck, relation, names, None, path)
-                number = found.version
-            else:
-                number = ledger.current_number(connection) if version is None else version
-            self._ledger.version(connection, number)
-            relation = state.of_version(
-                duck, connection, folder, number, names, key_type=self._ledger.key_sql(connection)
-            )
-            return archive.export(duck, relation, names, number, path)
-
-        return self._from_files(write)
-
-    def _held_state(self, connection: Connection, row: Row, names: Names, folder: Folder) -> str:
-        if row["state"] != RunState.HELD:
-            raise RefusedError(codes.run_not_held(None, run=row["id"], state=row["state"]))
-        staged = versions.staged(row["staged"])
-        path = intact(connection, folder, folder.state(row["id"]))
-        return widened(read(path), Shape(staged.words, staged.ladders), Shape.of(names))
+        return self._files.export(path, version=version, run=run)
 
     def diff(self, a: int, b: int) -> Diff:
-        def find(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folder) -> Diff:
-            names = ledger.names(connection)
-            name_tables(duck, names)
-            key_type = self._ledger.key_sql(connection)
-            for number in (a, b):
-                self._ledger.version(connection, number)
-            old, new = (
-                state.of_version(duck, connection, folder, number, names, key_type=key_type, table=table)
-                for table, number in (("store_old", a), ("store_new", b))
-            )
-            comparison, rows = archive.diff(duck, old, new, names)
-            return Diff(a=a, b=b, movement=comparison.movement, shifts=comparison.shifts, rows=rows)
-
-        return self._from_files(find)
-
-    def _from_files(
-        self,
-        work: Callable[[duckdb.DuckDBPyConnection, Connection, Folder], T],
-        *,
-        empty: T | None = None,
-        duck: duckdb.DuckDBPyConnection | None = None,
-    ) -> T:
-        """Do something with the files of published versions. A writer may prune one between our look into the ledger
-        and its opening: then look again."""
-        last: Exception | None = None
-        for _ in range(5):
-            with self._ledger.reading() as connection:
-                if connection is None:
-                    if empty is not None:
-                        return empty
-                    raise no_version()
-                try:
-                    return work(duck or connect(), connection, self._folder.at(ledger.moved(connection)))
-                except (duckdb.IOException, OSError, DamagedError) as error:
-                    last = error
-        raise last if isinstance(last, DamagedError) else unusable(last)
+        return self._files.diff(a, b)
 
     def audit(self) -> Audit:
         identity = self.identity()
@@ -441,7 +317,7 @@ class EmbeddedStore:
 
         if self.identity() is None:
             return previewing.between(connection, layout, as_of, None, asked)
-        return self._from_files(find, duck=connection)
+        return self._files.look(find, duck=connection)
 
     def recall(self, connection: Tables, memory: Memory, as_of: date, customer: Key | None = None) -> Version | None:
         assert isinstance(connection, duckdb.DuckDBPyConnection)
@@ -450,14 +326,14 @@ class EmbeddedStore:
             number = ledger.before(reader, as_of.isoformat())
             numbers = ledger.line_of(reader, number)
             line = [self._ledger.version(reader, each) for each in (numbers if memory.past else numbers[:1])]
-            key_type = self._ledger.key_sql(reader)
+            key_type = self._ledger.identity_of(reader).key_sql
             recalling.recall(duck, reader, folder, memory, line[::-1], as_of, key_type, customer)
             return line[0] if line else None
 
         if self.identity() is None:
             recalling.nothing(connection, memory, as_of)
             return None
-        return self._from_files(find, duck=connection)
+        return self._files.look(find, duck=connection)
 
     def refuse_busy(self) -> None:
         try:

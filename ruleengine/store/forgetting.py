@@ -106,7 +106,7 @@ def publish(desk: Desk, customers: Sequence[Key], current: Version, serial: int,
         linked[folder.values(run.id)] = folder.values(current.run)
     base = versions.staged(was["staged"])
     duck = connect()
-    nothing = editing.changes_sql(duck, (), desk.key_type)
+    nothing = editing.changes_sql(duck, (), desk.identity.key_sql)
     staged = desk.seal(run, duck, "store_moves", nothing, Shape(base.words, base.ladders))
     staged = desk.carry(run, duck, replace(staged, hands=base.hands))
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import date, datetime
@@ -47,7 +47,7 @@ class Keys:
     def all(self) -> tuple[ApiKey, ...]:
         with self._reading() as connection:
             rows = connection.execute("SELECT key FROM keys").fetchall() if connection else []
-        return tuple(sorted((loaded(text) for (text,) in rows), key=lambda key: (key.created_at, key.id)))
+        return listed(rows)
 
     def find(self, digest: str) -> ApiKey | None:
         with self._reading() as connection:
@@ -156,6 +156,11 @@ def _how_far(connection: Connection) -> dict[str, int]:
         return {"keys": 0, "revoked": 0}
     keys, revoked = connection.execute("SELECT count(*), count(key ->> 'revoked_at') FROM keys").fetchone()
     return {"keys": keys, "revoked": revoked}
+
+
+def listed(rows: Iterable[tuple[str]]) -> tuple[ApiKey, ...]:
+    """The keys of `dumped`, oldest first."""
+    return tuple(sorted((loaded(text) for (text,) in rows), key=lambda key: (key.created_at, key.id)))
 
 
 def dumped(key: ApiKey) -> str:

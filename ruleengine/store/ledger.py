@@ -46,7 +46,7 @@ class Ledger:
         self._local = threading.local()
         self._opened: list[tuple[int, Connection]] = []
         self._versions: dict[int, Version] = {}  # They never change.
-        self._integer_keys: bool | None = None
+        self._identity: Identity | None = None
 
     # -- connections -------------------------------------------------------------------------------------
 
@@ -199,14 +199,11 @@ class Ledger:
             stored = _meta(connection) if connection else None
         return meta.identity(stored) if stored else None
 
-    def key_sql(self, connection: Connection) -> str:
-        """DuckDB's type of the keys."""
-        return "BIGINT" if self.has_integer_keys(connection) else "VARCHAR"
-
-    def has_integer_keys(self, connection: Connection) -> bool:
-        if self._integer_keys is None:
-            self._integer_keys = meta.identity(_meta(connection) or {}).has_integer_keys
-        return self._integer_keys
+    def identity_of(self, connection: Connection) -> Identity:
+        """As `identity`, which never changes, of a ledger that something was written to."""
+        if self._identity is None:
+            self._identity = meta.identity(_meta(connection) or {})
+        return self._identity
 
     def version(self, connection: Connection | None, number: int) -> Version:
         if number not in self._versions:

@@ -29,6 +29,12 @@ class Name:
             return None
         return GIVEN if self.kind == "tag" else self.values[position - 1]
 
+    def position(self, value: str | None) -> int:
+        """Of a value, which a tag has none of; 0 of one that was never there."""
+        if self.kind == "tag":
+            return 1
+        return 1 + self.values.index(value) if value in self.values else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Names:

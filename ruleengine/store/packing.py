@@ -30,7 +30,7 @@ def pack(
     runs = [_run(row, folder) for row in connection.execute("SELECT * FROM runs ORDER BY sequence")]
     by_id = {run.id: run for run in runs}
     pointer = ledger.pointer(connection)
-    key_type = "BIGINT" if identity.has_integer_keys else "VARCHAR"
+    key_type = identity.key_sql
     values_of, files = _values(connection, folder, runs)
 
     def changes(ids: Sequence[str]) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 import duckdb
 
 from ruleengine.planning.layout import Layout, ValueColumn
-from ruleengine.store import archive
 from ruleengine.store.comparing import clear, compare, name_tables
 from ruleengine.store.duck import identifier, literal
 from ruleengine.store.names import Names
 from ruleengine.store.records import Counts, Key, Preview, Shift, StoredValues, Version
 from ruleengine.store.relations import Shape, all_new, nobody, read
+from ruleengine.store.values import named
 from ruleengine.types import Kind
 
 
@@ -128,4 +128,4 @@ def _values(duck: duckdb.DuckDBPyConnection, layout: Layout, keys: set[Key]) -> 
     wanted = ", ".join(["customer", *(identifier(column.column) for column in layout.values)])
     query = f"SELECT {wanted} FROM result_values WHERE list_contains($keys, customer)"
     rows = duck.execute(query, {"keys": list(keys)}).fetchall() if keys else []
-    return {row[0]: archive.named(layout.values, row[1:]) for row in rows}
+    return {row[0]: named(layout.values, row[1:]) for row in rows}

@@ -30,7 +30,7 @@ def prove(duck: duckdb.DuckDBPyConnection, connection: Connection, folder: Folde
         )
     ]
     pointer = ledger.pointer(connection)
-    key_type = "BIGINT" if identity.has_integer_keys else "VARCHAR"
+    key_type = identity.key_sql
     runs = {row["id"]: dict(row) for row in connection.execute("SELECT * FROM runs")}
     texts: dict[str, dict[str, str]] = {}
     for hash_, path, text in connection.execute("SELECT hash, path, text FROM texts ORDER BY path"):

@@ -1,6 +1,6 @@
 """What a store keeps and hands out, as plain values."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -55,6 +55,21 @@ class Identity:
     @property
     def has_integer_keys(self) -> bool:
         return self.key_type == "integer"
+
+    @property
+    def key_sql(self) -> str:
+        """DuckDB's type of the keys."""
+        return "BIGINT" if self.has_integer_keys else "VARCHAR"
+
+    def stored(self, key: Key) -> Key | None:
+        """A key as it is stored; None for what no customer of this store can have."""
+        if not self.has_integer_keys:
+            return str(key)
+        try:
+            number = int(key)
+        except ValueError:
+            return None
+        return number if -(2**63) <= number < 2**63 and str(number) == str(key) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +294,19 @@ class HistoryEntry:
     actor: str
     change: Change
 
+    @classmethod
+    def of(cls, change: Change, made: Version, line: Container[int]) -> "HistoryEntry":
+        """`line`: the versions that lead to the current one."""
+        return cls(
+            version=made.number,
+            version_kind=made.kind,
+            as_of=made.as_of,
+            in_line=made.number in line,
+            created_at=made.created_at,
+            actor=made.actor,
+            change=change,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
@@ -321,6 +349,12 @@ class Page:
     customers: tuple[Key, ...]
     next: Key | None
     """Ask for what comes after this key; None: that was the last page."""
+
+    @classmethod
+    def of(cls, version: int, customers: Sequence[Key], limit: int) -> "Page":
+        """The first customers; where there are more than the limit, it is not the last page."""
+        more = len(customers) > limit
+        return cls(version=version, customers=tuple(customers[:limit]), next=customers[limit - 1] if more else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ def rollback(desk: Desk, target: Version, current: Version, reason: str) -> Vers
     there = hands(versions.staged(was["staged"]), versions.staged(desk.row(current)["staged"]))
     back = desk.state(duck, target, names, table="store_new")
     remembered = memory.of_version(desk.ledger, desk.folder, target.number)
-    overlaid = differ(duck, desk.ledger, there, current.as_of, target, back, remembered, names, desk.key_type)
+    overlaid = differ(duck, desk.ledger, there, current.as_of, target, back, remembered, names, desk.identity.key_sql)
     # Rules that look at what is set by hand would not come to the same now.
     fingerprint = None if overlaid else target.fingerprint
     run = desk.begin(header_of(target, fingerprint), VersionKind.ROLLBACK, target.number)
@@ -56,7 +56,7 @@ def rollback(desk: Desk, target: Version, current: Version, reason: str) -> Vers
         with whole(desk.folder.state(run.id)) as path:
             state.write(duck, back, path)
     reach("state-renamed")
-    if remembering := remember(duck, remembered, desk.key_type):
+    if remembering := remember(duck, remembered, desk.identity.key_sql):
         with whole(desk.folder.memory(run.id)) as path:
             memory.write(duck, "store_memory", path)
     with transaction(desk.ledger):

@@ -5,13 +5,14 @@ from dataclasses import replace
 import duckdb
 
 from ruleengine.planning.layout import Layout
-from ruleengine.store import archive, changes, dating, ledger, staging
+from ruleengine.store import changes, dating, ledger, staging
 from ruleengine.store.comparing import TOUCHED, clear, compare, name_tables, recounted
 from ruleengine.store.desk import Desk
 from ruleengine.store.ledger import update_run
 from ruleengine.store.records import Delta, Run
 from ruleengine.store.relations import Shape, holdings, read
 from ruleengine.store.sqlite import transaction
+from ruleengine.store.values import columns_text
 
 
 def stage(desk: Desk, run: Run, duck: duckdb.DuckDBPyConnection, layout: Layout) -> Delta:
@@ -59,7 +60,7 @@ def stage(desk: Desk, run: Run, duck: duckdb.DuckDBPyConnection, layout: Layout)
         movement=comparison.movement,
     )
     with transaction(desk.ledger):
-        update_run(desk.ledger, run.id, value_columns=archive.columns_text(layout.values))
+        update_run(desk.ledger, run.id, value_columns=columns_text(layout.values))
     decided = changes.of_run(evidence, day)
     hands = tuple((each.kind, each.name, *each.formerly) for each in layout.memory.manual)
     desk.finish_staging(

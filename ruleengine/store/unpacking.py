@@ -24,7 +24,6 @@ from ruleengine.store import (
     sweeping,
     versions,
 )
-from ruleengine.store.archive import columns_of
 from ruleengine.store.auditing import refuse_changed
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.comparing import name_tables
@@ -37,6 +36,7 @@ from ruleengine.store.publishing import SERIAL_STEP
 from ruleengine.store.records import RunState, VersionKind
 from ruleengine.store.relations import ROW_GROUP, Shape, holdings, packed, read
 from ruleengine.store.sqlite import Connection, transaction
+from ruleengine.store.values import columns_of
 
 
 @contextmanager
@@ -217,7 +217,13 @@ class _Unpacking:
     def _state(self, number: int, table: str = "store_folded") -> str:
         content = self._content
         return state.of_version(
-            self._duck, self._ledger, self._folder, number, content.names, key_type=content.key_sql, table=table
+            self._duck,
+            self._ledger,
+            self._folder,
+            number,
+            content.names,
+            key_type=content.identity.key_sql,
+            table=table,
         )
 
     def _keep_state(self, number: int) -> None:

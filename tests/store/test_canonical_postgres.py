@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ruleengine.planning.layout import ValueColumn
-from ruleengine.store import archive
 from ruleengine.store.canonical import dump
 from ruleengine.store.postgres import changes, session
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.postgres.store import PostgresStore
+from ruleengine.store.values import of_texts
 from ruleengine.types import BOOLEAN, DATE, DOUBLE, TEXT, Type, exact
 from tests.store.conftest import in_postgres
 from tests.store.tables import IDENTITY
@@ -80,4 +80,4 @@ def test_values_are_written_alike(
     )
 
     assert found[0] == dump({column.name: value})
-    assert archive.of_texts([column], [found[1]]) == {column.name: value}
+    assert of_texts([column], [found[1]]) == {column.name: value}

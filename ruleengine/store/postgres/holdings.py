@@ -6,6 +6,7 @@ from ruleengine.engines.columns import literal
 from ruleengine.planning.layout import TAGS_PER_WORD
 from ruleengine.store.comparing import Comparison, tallied
 from ruleengine.store.names import Names, levels_sql, table_sql
+from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
 
 MEMBERS = "from_version <= {0} AND (to_version IS NULL OR to_version > {0})"
@@ -28,6 +29,14 @@ def of_version(session: Session, number: int) -> State:
         f"(SELECT customer, id, value, since FROM {schema}.assignments WHERE {counts})",
         f"(SELECT customer FROM {schema}.customers WHERE {counts})",
     )
+
+
+def of_any(ledger: Ledger, number: int) -> State:
+    """The answers of a version, detached or not."""
+    version = ledger.version(number)
+    if version.detached:
+        return of_run(ledger.session, version.base, version.run)
+    return of_version(ledger.session, number)
 
 
 def nobody(session: Session) -> State:

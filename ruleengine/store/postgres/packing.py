@@ -7,7 +7,6 @@ import duckdb
 
 from ruleengine.engines.columns import literal
 from ruleengine.store import memory
-from ruleengine.store.archive import columns_of
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow, VersionRow
 from ruleengine.store.duck import identifier
@@ -16,6 +15,7 @@ from ruleengine.store.postgres import forgetting, transfer
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import ApiKey, Identity
+from ruleengine.store.values import columns_of
 from ruleengine.types import Kind, Type
 
 _TEXTS = dict.fromkeys(("run", "kind", "name", "old", "new", "rule_hash", "evidence", "level", "leaf"), "VARCHAR")
@@ -28,7 +28,7 @@ def pack(
 ) -> Content:
     """All of it, as the session's transaction sees it. A relation is copied when it is asked for."""
     schema = session.schema
-    key_type = "BIGINT" if identity.has_integer_keys else "VARCHAR"
+    key_type = identity.key_sql
     types = {**_COLUMNS, "customer": key_type}
     ledger = Ledger(session)
     fields = ", ".join(RunRow._fields)

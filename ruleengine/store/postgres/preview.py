@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from ruleengine.engines.columns import literal, quote
+from ruleengine.engines.columns import quote
 from ruleengine.planning.layout import Layout
 from ruleengine.sql.postgres import short
-from ruleengine.store import archive
+from ruleengine.store import values
 from ruleengine.store.names import Names
 from ruleengine.store.postgres import changes, comparing
 from ruleengine.store.postgres.comparing import TEXTS
+from ruleengine.store.postgres.documents import key_literal
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.previewing import Asked
 from ruleengine.store.records import Amount, Key, Preview, Shift, StoredValues
@@ -87,8 +88,8 @@ def _values(session: Session, layout: Layout, keys: set[Key]) -> Mapping[Key, St
     if not keys:
         return {}
     texts = ", ".join(changes.text_of(column, "v") for column in layout.values)
-    listed = ", ".join(literal(key) if isinstance(key, str) else f"'{key}'::bigint" for key in keys)
+    listed = ", ".join(key_literal(key) for key in keys)
     rows = session.rows(
         f"SELECT v.customer, ARRAY[{texts}]::text[] FROM pg_temp.result_values v WHERE v.customer IN ({listed})"
     )
-    return {customer: archive.of_texts(layout.values, data) for customer, data in rows}
+    return {customer: values.of_texts(layout.values, data) for customer, data in rows}

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
+
+import duckdb
 
 from ruleengine.engines.columns import literal, quote
 from ruleengine.planning.memory import ManualMemory, Memory, Past, TagMemory, TierMemory
@@ -11,10 +14,12 @@ from ruleengine.store.postgres import manual, memory
 from ruleengine.store.postgres.holdings import MEMBERS
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
+from ruleengine.store.postgres.transfer import copy_out
 from ruleengine.store.recalling import declares, in_force
 from ruleengine.store.records import Key, Version
 from ruleengine.types import Kind, Type
 
+_DUCKDB = {Kind.BOOLEAN: "BOOLEAN", Kind.TEXT: "VARCHAR", Kind.DATE: "DATE"}
 _SQL = {Kind.BOOLEAN: "boolean", Kind.TEXT: 'text COLLATE "C"', Kind.DATE: "date"}
 _Part = tuple[str, frozenset[str]]
 """A relation of `customer` and some of the columns, and which: a row per customer who has something in them."""
@@ -35,6 +40,24 @@ def recall(session: Session, asked: Memory, as_of: date, only: Key | None) -> Ve
     make(session, asked, parts)
     make_names(session, asked.past, line, as_of)
     return line[-1] if line else None
+
+
+def lifted(
+    session: Session,
+    duck: duckdb.DuckDBPyConnection,
+    asked: Memory,
+    as_of: date,
+    only: Key | None,
+    key_type: str,
+    folder: Path,
+) -> Version | None:
+    """As `recall`, for a run that computes in DuckDB: both tables are made there."""
+    previous = recall(session, asked, as_of, only)
+    columns = [("customer", key_type), *((name, _DUCKDB[type_.kind]) for name, type_ in asked.columns)]
+    copy_out(session, "SELECT * FROM remembered", duck, "remembered", columns, folder)
+    names = [(past.column, "BOOLEAN") for past in asked.past] or [("nothing", "BOOLEAN")]
+    copy_out(session, "SELECT * FROM remembered_names", duck, "remembered_names", names, folder)
+    return previous
 
 
 def make(session: Session, asked: Memory, parts: Sequence[_Part]) -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from ruleengine.engines.columns import literal, quote
 from ruleengine.planning.layout import Layout
 from ruleengine.sql.postgres import short
-from ruleengine.store.archive import columns_text
 from ruleengine.store.names import Names
 from ruleengine.store.postgres import carried, changes, comparing
 from ruleengine.store.postgres.holdings import MEMBERS
@@ -14,6 +13,7 @@ from ruleengine.store.postgres.runs import Staged, note
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import Delta, Run
 from ruleengine.store.steps import reach
+from ruleengine.store.values import columns_text
 
 
 def stage(session: Session, run: Run, layout: Layout) -> Delta:

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from ruleengine.store import memory
-from ruleengine.store.archive import columns_of
 from ruleengine.store.auditing import refuse_changed
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow
@@ -15,6 +14,7 @@ from ruleengine.store.postgres import holdings, manual, proving, staging, transf
 from ruleengine.store.postgres.holdings import MEMBERS
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
+from ruleengine.store.values import columns_of
 from ruleengine.types import Kind
 
 _LARGE = ("changes", "arrivals", "memory", "facts", "salts", "assignments", "customers", "versions", "runs", "manual")
