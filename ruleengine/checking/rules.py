@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import date
 
 from ruleengine.checking import expressions as checked
@@ -173,6 +174,19 @@ def conditions(rule: Rule) -> tuple[checked.Expression, ...]:
 def reads(rule: Rule) -> tuple[checked.Expression, ...]:
     """All that decides a rule: its conditions, and what its budget ranks by."""
     return (*conditions(rule), rule.limit.value) if isinstance(rule, Tag) and rule.limit else conditions(rule)
+
+
+_DECIDING = {"name", "kind", "value", "draft", "when", "unless", "levels", "otherwise"}
+_SAYING = {"because", "owner", "review_by", "formerly", "hash", "span"}
+"""Together what a rule can hold and still be decided by its conditions alone."""
+
+
+def is_decided(rule: Rule) -> bool:
+    """Whether conditions alone decide a rule: no clause that looks at what the customer had before, nor a budget."""
+    parts: list[Tag | Ladder | Level] = [rule, *(rule.levels if isinstance(rule, Ladder) else ())]
+    return not any(
+        getattr(part, each.name) for part in parts for each in fields(part) if each.name not in _DECIDING | _SAYING
+    )
 
 
 def asks_history(rules: Iterable[Rule]) -> tuple[checked.Past, ...]:

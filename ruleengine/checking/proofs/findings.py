@@ -15,9 +15,10 @@ from ruleengine.checking.expressions import (
     Ranking,
     walk,
 )
-from ruleengine.checking.proofs.terms import Terms, is_decided
+from ruleengine.checking.proofs.terms import Terms
 from ruleengine.checking.proofs.witness import example
 from ruleengine.checking.proofs.world import Leaf, Term, Truth, flattened
+from ruleengine.checking.rules import is_decided
 from ruleengine.checking.ruleset import Ladder, Ruleset, Tag
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Place, Problem, Problems, Word
@@ -140,9 +141,7 @@ class _Search:
     # -- tags -----------------------------------------------------------------------------------------------------
 
     def _given(self, tag: Tag) -> _Given:
-        self.terms.reading = {}
-        term = self.terms.given(tag)
-        return _Given(tag, term, dict(self.terms.reading))
+        return _Given(tag, *self.terms.reading(lambda: self.terms.given(tag)))
 
     def _tag(self, tag: Tag) -> bool:
         """Whether a tag is given to nobody, or to all; reports what is amiss with its conditions."""
@@ -247,9 +246,7 @@ class _Search:
             for level in ladder.levels:
                 self._single(level.when)
             return
-        self.terms.reading = {}
-        lines = self.terms.reached(ladder)
-        leaves = dict(self.terms.reading)
+        lines, leaves = self.terms.reading(lambda: self.terms.reached(ladder))
         facts = self.terms.facts(leaves)
         solver = self.terms.solver(*facts)
         truths = [self.terms.condition(level.when)[0] for level in ladder.levels]

@@ -130,7 +130,7 @@ def _candidates(terms: Terms, shown: _Shown, read: Iterable[Expression]) -> Iter
     if type == BOOLEAN:
         yield from (terms.world.truth(True), terms.world.truth(False))
     elif type == TEXT:
-        yield from (z3.RealVal(terms.texts[text], terms.world.context) for text in _texts(terms, read))
+        yield from (z3.RealVal(terms.constants.texts[text], terms.world.context) for text in _texts(terms, read))
         yield z3.RealVal(_ANOTHER, terms.world.context)
     elif type.kind is Kind.EXACT:
         one = 10**type.scale
@@ -165,7 +165,7 @@ def _text(terms: Terms, shown: _Shown, value: Any) -> str | None:
     if type == BOOLEAN:
         return "true" if z3.is_true(value) else "false"
     if type == TEXT:
-        known = {number: text for text, number in terms.texts.items()}
+        known = {number: text for text, number in terms.constants.texts.items()}
         number = value.as_fraction()
         if number == _ANOTHER:
             return "anything else"

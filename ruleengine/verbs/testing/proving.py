@@ -1,13 +1,13 @@
 """What the prover knows of tests: which answers no customer can have, and which changes make no difference."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import z3
 
 from ruleengine.checking.expressions import Expression, MetricValue, OneOf, ParameterValue, walk
-from ruleengine.checking.proofs.terms import Terms, is_decided
-from ruleengine.checking.rules import conditions
+from ruleengine.checking.proofs.terms import Terms
+from ruleengine.checking.proofs.world import Term
+from ruleengine.checking.rules import conditions, is_decided
 from ruleengine.checking.ruleset import Ladder, Rule, Ruleset, Tag
 from ruleengine.verbs.testing.cases import reached
 from ruleengine.verbs.testing.changes import mapped
@@ -121,19 +121,23 @@ def _is_touched(ruleset: Ruleset, rule: Rule, mutant: Mutant) -> bool:
 def _same(terms: Terms, one: Rule, other: Rule) -> bool:
     if not (is_decided(one) and is_decided(other)):
         return False
-    terms.reading = {}
+    differ, leaves = terms.reading(lambda: _differ(terms, one, other))
+    return terms.impossible(leaves, differ)
+
+
+def _differ(terms: Terms, one: Rule, other: Rule) -> Term:
+    """That a customer gets another answer."""
     match one, other:
         case Tag(), Tag():
-            differ = terms.given(one) != terms.given(other)
+            return terms.given(one) != terms.given(other)
         case Ladder(), Ladder():
             before, after = _by_value(terms, one), _by_value(terms, other)
-            differ = z3.Or([before[value] != after[value] for value in before])
+            return z3.Or([before[value] != after[value] for value in before])
         case _:
-            return False
-    return terms.impossible(dict(terms.reading), differ)
+            return terms.world.truth(True)
 
 
-def _by_value(terms: Terms, ladder: Ladder) -> dict[str | None, Any]:
+def _by_value(terms: Terms, ladder: Ladder) -> dict[str | None, Term]:
     """For each value when a customer gets it."""
     lines = terms.reached(ladder)
     named = [*(level.value for level in ladder.levels), ladder.otherwise]

@@ -1,0 +1,55 @@
+"""What terms read, and terms that are made but once."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ruleengine.checking.proofs.world import Leaf, Term, World, Worth
+from ruleengine.types import Type
+
+
+class Leaves:
+    """Leaves by what they stand for. Whatever is made within `gathered` has its leaves gathered there."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._leaves: dict[Any, Leaf] = {}
+        self._made: dict[Any, tuple[Any, dict[Leaf, None]]] = {}
+        self._reading: dict[Leaf, None] = {}
+
+    def gathered(self, make: Callable[[], Any]) -> tuple[Any, dict[Leaf, None]]:
+        """What is made, and all that it reads."""
+        before, self._reading = self._reading, {}
+        try:
+            return make(), self._reading
+        finally:
+            self._reading = before
+
+    def remembered(self, key: Any, make: Callable[[], Any]) -> tuple[Any, dict[Leaf, None]]:
+        """As `gathered`, of something that is made once."""
+        if key not in self._made:
+            self._made[key] = self.gathered(make)
+        return self._made[key]
+
+    def shared(self, key: Any, make: Callable[[], Any], most: int | None = None) -> Any:
+        """As `remembered`, of a part of what is made just now; None where it reads more than so many leaves."""
+        made, leaves = self.remembered(key, make)
+        if most is not None and len(leaves) > most:
+            return None
+        self._reading.update(leaves)
+        return made
+
+    def leaf(self, key: Any, make: Callable[[], Leaf]) -> Worth:
+        if key not in self._leaves:
+            self._leaves[key] = make()
+        leaf = self._leaves[key]
+        self._reading[leaf] = None
+        return leaf.worth
+
+    def unknown(self, key: Any, type: Type, missing: Term, facts: Callable[[Term], list[Term]] | None = None) -> Worth:
+        """A value of which nothing is known but that it is always the same one, and perhaps some bounds."""
+
+        def make() -> Leaf:
+            value = self._world.variable(type)
+            return Leaf(Worth(value, missing), facts(value) if facts else [], free=False)
+
+        return self.leaf(key, make)
