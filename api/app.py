@@ -1,12 +1,13 @@
 """The application: what is done to each request, the routes, and the document that describes them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from starlette.routing import BaseRoute
 
 import ruleengine
 from ruleengine.schema import DEFAULT_PROFILE, Manifest
@@ -40,6 +41,19 @@ from .quick import QuickRead
 from .writing import Desk
 
 
+class Application(FastAPI):
+    """Serves a document of our own, in which plain routes are described, too."""
+
+    def __init__(self, documented: Sequence[BaseRoute], **options: Any) -> None:
+        super().__init__(**options)
+        self._documented = documented
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.document([*self._documented, *self.routes])
+        return self.openapi_schema
+
+
 def create_app(
     store: Store,
     manifest: Manifest,
@@ -71,7 +85,8 @@ def create_app(
         desk.close()
         published.close()
 
-    app = FastAPI(
+    app = Application(
+        customer_routes.documented(),
         title="ruleengine",
         version=ruleengine.__version__,
         # The pages that FastAPI offers for the document load scripts from elsewhere.
@@ -99,14 +114,6 @@ def create_app(
     app.include_router(erasure.router(published, desk))
     app.include_router(runs.router(published, desk, once, processes))
     app.include_router(plans.router(published, once, processes))
-    described: dict[str, Any] = {}
-
-    def document() -> dict[str, Any]:
-        if not described:
-            described.update(openapi.document([*customers.documented, *app.routes]))
-        return described
-
-    app.openapi = document  # type: ignore[method-assign]
     listeners = [figures.answered] if log is None else [figures.answered, log.answered]
     edge = Edge(app, QuickRead(published, access, listeners, local=local), listeners, local=local)
     return edge if store.is_near else Aside(edge)

@@ -1,15 +1,16 @@
 """Customers: what one of them has, or many at once.
 
-Both are plain Starlette routes that splice the version into stored bytes; the document learns of them from functions
-that are never called.
+Both are plain Starlette routes that splice the version into stored bytes; the document learns of them from routes of
+FastAPI's, which serve nobody.
 """
 
 import asyncio
+from dataclasses import dataclass
 from datetime import date
 from json.encoder import encode_basestring
 from typing import Annotated
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.routing import BaseRoute, Route
@@ -20,13 +21,31 @@ from ruleengine.store.refusals import NotKeptError
 from . import parameters, problems
 from .access import Access
 from .models.read import MOST_IDS, Batch, Customer, Customers
-from .openapi import ETAG, refusals
+from .openapi import ETAG, body_of, refusals
 from .provenance import FRESH, Provenance, Published, dumped
 
 CUSTOMER = "/v1/customers/{id}"
 BATCH = "/v1/customers:batchGet"
 AT_ONCE = 100
 """Customers of a batch between which other requests get their turn."""
+
+
+Id = Annotated[str, Path(description="The customer's key, percent-encoded: `a/b` is `a%2Fb`.")]
+Number = Annotated[
+    int | None, Query(ge=1, description="A version, if not the current one. Old ones answer more slowly.")
+]
+AsOf = Annotated[
+    date | None, Query(description="A day: the version that was in force on it answers. Not beside `version`.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parameters of a request for one customer."""
+
+    id: Id
+    version: Number = None
+    as_of: AsOf = None
 
 
 class CustomerRoutes:
@@ -87,68 +106,54 @@ class CustomerRoutes:
             documents += more.documents
         return Answers(version=answers.version, documents=tuple(documents))
 
+    def documented(self) -> list[BaseRoute]:
+        """The same routes, as the document has them."""
+        return [
+            APIRoute(
+                CUSTOMER,
+                self.read,
+                methods=["GET"],
+                dependencies=[Depends(Asked)],
+                response_model=Customer,
+                operation_id="readCustomer",
+                summary="What a customer has",
+                description=(
+                    "The tags, levels and values of one customer. One who is known and has no tag is 200 with none."
+                ),
+                tags=["read"],
+                responses={
+                    **ETAG,
+                    **refusals(
+                        problems.path_unreadable,
+                        problems.parameter_unknown,
+                        problems.parameter_invalid,
+                        problems.customer_unknown,
+                        problems.version_unknown,
+                    ),
+                },
+            ),
+            APIRoute(
+                BATCH,
+                self.batch,
+                methods=["POST"],
+                response_model=Customers,
+                operation_id="readCustomers",
+                summary="What many customers have",
+                description=f"As for one, for at most {MOST_IDS:,} at once, all from the current version.",
+                tags=["read"],
+                responses=refusals(
+                    problems.body_unreadable,
+                    problems.parameter_unknown,
+                    problems.parameter_invalid,
+                    problems.body_late,
+                    problems.body_too_large,
+                    problems.media_type_unsupported,
+                    problems.body_invalid,
+                ),
+                openapi_extra=body_of(Batch),
+            ),
+        ]
+
 
 def content(key: str, provenance: Provenance, document: bytes) -> bytes:
     return b'{"customer":%b,%b,%b' % (encode_basestring(key).encode(), provenance.head, document[1:])
-
-
-# -- for the document ----------------------------------------------------------------------------------------
-
-Id = Annotated[str, Path(description="The customer's key, percent-encoded: `a/b` is `a%2Fb`.")]
-Number = Annotated[
-    int | None, Query(ge=1, description="A version, if not the current one. Old ones answer more slowly.")
-]
-AsOf = Annotated[
-    date | None, Query(description="A day: the version that was in force on it answers. Not beside `version`.")
-]
-
-
-async def _read(id: Id, version: Number = None, as_of: AsOf = None) -> None:
-    raise NotImplementedError
-
-
-async def _batch(body: Batch) -> None:
-    raise NotImplementedError
-
-
-documented = [
-    APIRoute(
-        CUSTOMER,
-        _read,
-        methods=["GET"],
-        response_model=Customer,
-        operation_id="readCustomer",
-        summary="What a customer has",
-        description="The tags, levels and values of one customer. One who is known and has no tag is 200 with none.",
-        tags=["read"],
-        responses={
-            **ETAG,
-            **refusals(
-                problems.path_unreadable,
-                problems.parameter_unknown,
-                problems.parameter_invalid,
-                problems.customer_unknown,
-                problems.version_unknown,
-            ),
-        },
-    ),
-    APIRoute(
-        BATCH,
-        _batch,
-        methods=["POST"],
-        response_model=Customers,
-        operation_id="readCustomers",
-        summary="What many customers have",
-        description=f"As for one, for at most {MOST_IDS:,} at once, all from the current version.",
-        tags=["read"],
-        responses=refusals(
-            problems.body_unreadable,
-            problems.parameter_unknown,
-            problems.parameter_invalid,
-            problems.body_late,
-            problems.body_too_large,
-            problems.media_type_unsupported,
-            problems.body_invalid,
-        ),
-    ),
-]

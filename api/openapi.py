@@ -12,6 +12,7 @@ import ruleengine
 from . import access, models, problems
 from .models.author import RulesToCheck, ToEvaluate
 from .models.common import Problem
+from .models.read import Batch
 from .problems import Kind
 
 ACCEPTED: dict[int | str, dict[str, Any]] = {
@@ -101,7 +102,7 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
             {"name": "operate", "description": "The server itself."},
         ],
     )
-    for asked in (RulesToCheck, ToEvaluate):
+    for asked in (Batch, RulesToCheck, ToEvaluate):
         found["components"]["schemas"][asked.__name__] = asked.model_json_schema()
     access.secured(found, _refusals(access.REFUSALS))
     for model in models.every():
