@@ -95,8 +95,10 @@ class Access:
         self._required = required
         self._looked_at = -REMEMBERED
         self._stamp: object = None
-        self._known: dict[bytes, ApiKey | None] = {}
-        """By digests, so that what strangers send does not fill it."""
+        self._good: dict[bytes, ApiKey] = {}
+        """By the headers that they came in."""
+        self._wrong: set[bytes] = set()
+        """Headers with a key that does not count, by digests, so that what strangers send does not fill it."""
 
     async def guard(self, request: Request) -> None:
         """As a dependency of every operation: of one that has no scope here there is none for anybody."""
@@ -131,13 +133,13 @@ class Access:
             # A key that was taken away is still one that was given. Where that cannot be read nobody is let in.
             self._required = self._required or bool(self._store.keys())
             self._looked_at = now
-            self._known = {}
+            self._good, self._wrong = {}, set()
             self._stamp = stamp
         return not self._required
 
     def remembered(self, given: bytes) -> ApiKey | None:
         """The key of a header that was let in a moment ago."""
-        return self._known.get(_hashed(given))
+        return self._good.get(given)
 
     def wait(self, key: ApiKey) -> int:
         """Count a request; 0, or seconds to wait where the key's rate is used up."""
@@ -145,19 +147,22 @@ class Access:
 
     def _key(self, asked: Asked) -> ApiKey:
         given = next((value for name, value in asked["headers"] if name == b"authorization"), b"")
-        hashed = _hashed(given)
-        known = self._known  # which another thread may forget meanwhile
-        if hashed not in known:
+        good, wrong = self._good, self._wrong  # which another thread may forget meanwhile
+        if given in good:
+            return good[given]
+        hashed = hashlib.sha256(given).digest()
+        if hashed not in wrong:
             method, _, secret = given.partition(b" ")
             if method.lower() != b"bearer" or not secret.strip():
                 raise _challenged(problems.key_missing())
-            known[hashed] = self._looked_up(secret.strip().decode("latin-1"))
-        key = known[hashed]
-        if key is None:
-            if seconds := self._failures.wait(asked["client"][0] if asked.get("client") else ""):
-                raise _too_many(seconds)
-            raise _challenged(problems.key_invalid())
-        return key
+            key = self._looked_up(secret.strip().decode("latin-1"))
+            if key is not None:
+                good[given] = key
+                return key
+            wrong.add(hashed)
+        if seconds := self._failures.wait(asked["client"][0] if asked.get("client") else ""):
+            raise _too_many(seconds)
+        raise _challenged(problems.key_invalid())
 
     def _looked_up(self, secret: str) -> ApiKey | None:
         """The key, where it counts now."""
@@ -169,10 +174,6 @@ class Access:
 
 def is_good_for(key: ApiKey, needed: Scope | None) -> bool:
     return needed is None or needed in key.scopes or "admin" in key.scopes
-
-
-def _hashed(given: bytes) -> bytes:
-    return hashlib.sha256(given).digest()
 
 
 def _too_many(seconds: int) -> problems.Refused:

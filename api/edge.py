@@ -2,11 +2,11 @@
 
 import asyncio
 import ipaddress
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from random import getrandbits
 from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -122,7 +122,7 @@ class Edge:
 def id_of(headers: Mapping[bytes, bytes]) -> bytes:
     """The id of a request: its client's own where that is plain, otherwise a new one."""
     given = headers.get(b"x-request-id")
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else os.urandom(8).hex().encode()
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else b"%016x" % getrandbits(64)
 
 
 def always(request_id: bytes) -> list[tuple[bytes, bytes]]:

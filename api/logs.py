@@ -4,6 +4,7 @@ No line has a path, a parameter, a body or a key, for these name customers or op
 ours may hold a value, as traces do.
 """
 
+import asyncio
 import json
 import logging
 import os
@@ -22,7 +23,10 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 
 
 class Log(logging.Handler):
-    """Lines on a stream, each an object of JSON, or its members as `name=value`."""
+    """Lines on a stream, each an object of JSON, or its members as `name=value`.
+
+    Those of requests that are answered in one turn of the event loop are written together.
+    """
 
     def __init__(self, stream: TextIO, form: LogFormat, level: LogLevel) -> None:
         super().__init__(level.upper())
@@ -30,6 +34,8 @@ class Log(logging.Handler):
         self._form = form
         self._worker = os.getpid()
         self._each_request = level == "info"
+        self._lines: list[str] = []
+        """Still to be written."""
 
     def listen(self) -> None:
         """Write what is logged in this process, ours from the level on and libraries' warnings."""
@@ -37,46 +43,56 @@ class Log(logging.Handler):
         logging.getLogger("ruleengine").setLevel(self.level)
 
     def answered(self, exchange: Exchange) -> None:
-        """Tell of a request, by the path as the document has it."""
+        """Tell of a request, by the path as the document has it. For the event loop alone."""
         if not self._each_request:
             return
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self.flush)
         method, route, status, seconds, key, request_id = exchange
         if method not in METHODS:
             method = "other"
         if self._form == "json":
             # Written out, since it is written most of all. Nothing in it is what JSON would escape.
-            self._say(
+            self._lines.append(
                 f'{{"time": "{_now()}", "level": "info", "worker": {self._worker}, "request_id": "{request_id}", '
                 f'"message": "request", "method": "{method}", "route": {_quoted(route)}, "status": {status}, '
                 f'"milliseconds": {seconds * 1000:.3f}, "key": {_quoted(key)}}}'
             )
         else:
             facts = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 3)}
-            self._write("info", request_id, message="request", **facts, key=key)
+            self._lines.append(self._line("info", request_id, message="request", **facts, key=key))
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         trace = "".join(traceback.format_exception(error)) if error else None
-        self._write(
+        line = self._line(
             record.levelname.lower(),
             problems.REQUEST.get(None),
             message=record.getMessage(),
             logger=record.name,
             trace=trace,
         )
+        self._lines.append(line)
+        self.flush()
 
-    def _write(self, level: str, request_id: str | None, **facts: object) -> None:
-        line = {"time": _now(), "level": level, "worker": self._worker, "request_id": request_id, **facts}
-        told = {name: value for name, value in line.items() if value is not None}
-        self._say(json.dumps(told) if self._form == "json" else " ".join(f"{name}={told[name]}" for name in told))
-
-    def _say(self, line: str) -> None:
+    def flush(self) -> None:
+        """Write what is still to be written."""
+        self.acquire()
+        lines = self._lines[:]
+        del self._lines[: len(lines)]  # Others may have been added meanwhile.
         try:
-            self._stream.write(f"{line}\n")
+            self._stream.write("".join([f"{line}\n" for line in lines]))
             if not self._stream.line_buffering:
                 self._stream.flush()
         except (OSError, ValueError):
             pass  # Nobody reads it any more; requests are answered all the same.
+        finally:
+            self.release()
+
+    def _line(self, level: str, request_id: str | None, **facts: object) -> str:
+        line = {"time": _now(), "level": level, "worker": self._worker, "request_id": request_id, **facts}
+        told = {name: value for name, value in line.items() if value is not None}
+        return json.dumps(told) if self._form == "json" else " ".join(f"{name}={told[name]}" for name in told)
 
 
 def _quoted(text: str | None) -> str:

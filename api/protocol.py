@@ -108,11 +108,11 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = self._owes = True
-        super().on_message_begin()
+        self.url, self.headers = b"", []  # What else belongs to a request most of them do without.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # What comes after a body was never looked at.
-            super().on_header(name, value)
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._in_head, self._until = False, None
@@ -126,6 +126,11 @@ class Protocol(HttpToolsProtocol):
         hosts = [value for name, value in self.headers if name == b"host"]
         if version not in VERSIONS or len(hosts) > 1 or (version == "1.1" and not hosts):
             raise problems.request_unreadable()
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        for name, value in headers:
+            super().on_header(name, value)
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False  # What follows may not be HTTP/1.1.

@@ -55,8 +55,12 @@ class Keys:
         return loaded(row[0]) if row else None
 
     def stamp(self) -> object:
-        # A key may be in the log alone, until that is taken into the file.
-        return _stamp(self._path), _stamp(f"{self._path}-wal")
+        # The note is replaced after each change.
+        try:
+            found = os.stat(self._seen.path)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
 
     def add(self, key: ApiKey) -> None:
         with self._writing() as connection:
@@ -141,14 +145,6 @@ class Keys:
                     yield from (changed(name) if self._seen.path.exists() else missing(name)).problems
         except ProblemError as error:
             yield from error.problems
-
-
-def _stamp(path: str | Path) -> object:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _how_far(connection: Connection) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """What the one who runs the server is told, and what the log never says."""
 
+import asyncio
 import io
 import json
 import logging
@@ -135,3 +136,30 @@ def test_requests_are_answered_also_where_nobody_reads_the_log(published: Store,
     log.close()
 
     assert client.get("/v1/customers/17").status_code == 200
+
+
+def test_lines_of_requests_that_are_answered_in_one_turn_are_written_together_and_in_order() -> None:
+    written: list[str] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    log: Any = import_module("ruleengine.api.logs").Log(Stream(), "text", "info")
+    exchange: Any = import_module("ruleengine.api.edge").Exchange
+
+    async def work() -> None:
+        for each in ("one", "two", "three"):
+            log.answered(exchange("GET", "/livez", 200, 0.001, None, each))
+        assert not written
+        await asyncio.sleep(0)
+        log.answered(exchange("GET", "/livez", 200, 0.001, None, "four"))
+        log.handle(logging.LogRecord("ruleengine", logging.WARNING, "", 0, "five", None, None))
+        assert len(written) == 2
+
+    asyncio.run(work())
+
+    lines = [line for text in written for line in text.splitlines()]
+    found = [dict(part.split("=", 1) for part in line.split()) for line in lines]
+    assert [line.get("request_id", line["message"]) for line in found] == ["one", "two", "three", "four", "five"]
