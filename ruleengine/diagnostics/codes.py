@@ -273,6 +273,7 @@ load_into_store = _error("load-into-store")
 load_no_table = _error("load-no-table")
 load_table_not_empty = _error("load-table-not-empty")
 load_column_type = _error("load-column-type")
+load_column_name = _error("load-column-name")
 load_zones_differ = _error("load-zones-differ")
 as_of_ahead = _warning("as-of-ahead")
 

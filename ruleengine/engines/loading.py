@@ -27,6 +27,7 @@ from ruleengine.engines.files import FileBinder, parquet
 from ruleengine.engines.table_columns import convert
 from ruleengine.engines.tables import types_of
 from ruleengine.schema import Binding, Profile
+from ruleengine.sql.postgres import LONGEST_NAME
 from ruleengine.sql.scans import source_relation
 
 _TYPES = {"VARCHAR": "text", "TIMESTAMP WITH TIME ZONE": "timestamp with time zone"}
@@ -209,6 +210,12 @@ class _Table:
         return (schemas[-1] if schemas else self._one("SELECT current_schema()") or "public"), table
 
     def _make(self, schema: str) -> None:
+        long = [name for name in self._columns if len(name.encode()) > LONGEST_NAME]
+        if long:
+            span, table = self._binding.span, self._name
+            raise ProblemError(
+                *(codes.load_column_name(span, table=table, column=it, most=LONGEST_NAME) for it in long)
+            )
         if self._one("SELECT pg_catalog.to_regnamespace(%s)", quote(schema)) is None:
             self._run(f"CREATE SCHEMA {quote(schema)}")
         columns = ", ".join(f"{quote(name)} {type}" for name, (_, type) in self._columns.items())

@@ -6,7 +6,7 @@ longer than a batch takes. Nobody sees them before the pointer moves.
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -88,20 +88,14 @@ def write(
             )
         reach("documents-batch")
     reach("documents-written")
-    # In the order of the table, so that a first publication only ever appends.
-    moves = (
-        f"SELECT n.id, l.value, c.customer FROM {changes} c "
-        f"JOIN store_names n ON n.kind = c.kind AND n.name = c.name "
-        f"JOIN store_levels l ON l.id = n.id AND l.text = c.{{}} ORDER BY ALL"
-    )
-    for batch in _batches(duck.execute(moves.format("old"))):
+    for batch in _batches(duck.execute(_moves(changes, "old"))):
         with transaction(ledger):
             ledger.executemany(
                 "UPDATE members SET to_serial = ? WHERE name = ? AND value = ? AND customer = ? AND to_serial IS NULL",
                 [(serial, *row) for row in batch],
             )
         reach("members-batch")
-    for batch in _batches(duck.execute(moves.format("new"))):
+    for batch in _batches(duck.execute(_moves(changes, "new"))):
         with transaction(ledger):
             ledger.executemany("INSERT INTO members VALUES (?, ?, ?, ?, NULL)", [(*row, serial) for row in batch])
         reach("members-batch")
@@ -121,6 +115,16 @@ def write_one(
     ledger.executemany(
         "INSERT INTO members VALUES (?, ?, ?, ?, NULL)",
         [(name, new, customer, serial) for name, _, new in moves if new],
+    )
+
+
+def _moves(changes: str, side: Literal["old", "new"]) -> str:
+    """Name, value and customer of what changes end, or begin: in the order of the table, so that a first publication
+    only ever appends."""
+    return (
+        f"SELECT n.id, l.value, c.customer FROM {changes} c "
+        f"JOIN store_names n ON n.kind = c.kind AND n.name = c.name "
+        f"JOIN store_levels l ON l.id = n.id AND l.text = c.{side} ORDER BY ALL"
     )
 
 

@@ -170,6 +170,19 @@ def test_a_table_that_does_not_fit_is_refused(there: Path, made: str, code: str)
     assert set(code_of(error)) == {code}
 
 
+def test_a_name_that_a_table_would_cut_off_is_refused(there: Path) -> None:
+    column = "消" * 22
+    rules, data = there / "shop.rules", there / "data" / "customers.csv"
+    rules.write_text(rules.read_text().replace("name text", f"{column} text").replace("name !=", f"{column} !="))
+    data.write_text(data.read_text().replace(";name;", f";{column};"))
+
+    with pytest.raises(ProblemError) as error:
+        loaded(there, "customers.csv")
+
+    assert code_of(error) == ["load-column-name"]
+    assert rows("SELECT to_regnamespace('crm')") == [(None,)]
+
+
 def test_the_schema_of_the_store_is_not_for_data(there: Path) -> None:
     manifest(there, customers='\\"shop store\\".customers')
 
