@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from hashlib import sha256
 from typing import Any
 
-from tests.differential.rules import quoted
+from tests.differential.pieces import quoted
 
 Same = Sequence[str]
 """Texts of expressions that come to the same for everybody."""

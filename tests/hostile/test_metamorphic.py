@@ -26,7 +26,9 @@ from ruleengine.syntax.parse import parse
 from tests.differential import duckdb_adapter, postgres_adapter
 from tests.differential.answers import Answers, checked
 from tests.differential.data import Case, Column, Draw, EventsSource, Model
-from tests.differential.rules import Writer, condition, quoted
+from tests.differential.expressions import condition
+from tests.differential.pieces import quoted
+from tests.differential.rules import Writer
 from tests.differential.strategies import cases
 from tests.differential.test_sql_equals_interpreter import LOOK
 from tests.hostile import edges

@@ -184,3 +184,16 @@ def hold(store: Store, as_of: date | str, customers: Mapping[Key, Held], *, rule
 
 def identity_of(rules: Rules) -> Identity:
     return IDENTITY if rules.key_type == "integer" else TEXT_IDENTITY
+
+
+FIRST: dict[Key, Held] = {
+    1: held("VIP", loyalty="Gold", money="12500.5000", orders=7),
+    2: held("New", abc="A", city="上海"),
+    3: held(),
+}
+SECOND: dict[Key, Held] = {
+    1: held("VIP", "Sleeping", loyalty="Silver", money="9.0000", orders=7),
+    3: held(abc="C"),
+    4: held("New", loyalty="Member"),
+}
+"""What customers have on two days: one who changes, one who leaves, one who gets something, one who comes."""

@@ -26,9 +26,9 @@ from ruleengine.store.refusals import RefusedError, StoreLockedError, StoreUnusa
 from ruleengine.store.store import Store
 from tests import duck, postgres
 from tests.store import test_postgres, verifier
+from tests.store.by_hand import BLOCKED, DAY, LEVEL, LOYALTY, PAST, RULES, VIP, block, change, standing, write
 from tests.store.conftest import again, profile
 from tests.store.tables import IDENTITY, TEXT_IDENTITY, Held, Rules, header, held, hold, publish, rules_hash
-from tests.store.test_manual import BLOCKED, DAY, LEVEL, LOYALTY, PAST, RULES, VIP, block, change, standing, write
 
 KINDS = ("embedded", "postgres")
 ASKED = Memory(tags=(VIP,), tiers=(LOYALTY,), manual=(BLOCKED, LEVEL), past=(PAST,))

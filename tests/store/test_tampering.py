@@ -18,7 +18,7 @@ from ruleengine.store.records import Key
 from ruleengine.store.store import Store
 from ruleengine.verbs import anchors
 from ruleengine.verbs.anchors import Lines
-from tests.store import test_manual
+from tests.store import by_hand
 from tests.store.conftest import STORES
 from tests.store.tables import IDENTITY, Held, Standing, held, hold, publish
 from tests.store.tampering import Hands, tampering
@@ -42,16 +42,16 @@ def made(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 def fill(store: Store) -> Store:
     """Eight versions: the fourth is detached, the last two a held run that was published and a rollback."""
-    rules = test_manual.RULES
+    rules = by_hand.RULES
     everybody: dict[Key, Held] = {key: held("VIP", loyalty="Gold") for key in range(20)}
     publish(store, "2026-01-01", everybody, rules=rules)
     publish(
         store, "2026-02-01", {key: held(*["VIP"][: key % 2], loyalty="Silver") for key in range(5, 30)}, rules=rules
     )
-    test_manual.block(store, 7)
+    by_hand.block(store, 7)
     publish(store, "2026-01-15", {1: held(loyalty="Silver")}, rules=rules)
     publish(store, "2026-03-01", {key: _kept(key) for key in range(4, 30)}, rules=rules)
-    test_manual.block(store, 9)
+    by_hand.block(store, 9)
     delta = hold(store, "2026-04-01", {key: held("VIP") for key in range(3, 20)}, rules=rules)
     with store.writer("boss", IDENTITY) as one:
         one.publish_held(delta.run.id, "checked")
