@@ -11,7 +11,8 @@ from ruleengine.engines.columns import Conversion, Role, Zones, literal, quote
 from ruleengine.engines.engine import Rows
 from ruleengine.engines.forgotten import Forgotten
 from ruleengine.schema import Binding, Profile
-from ruleengine.sql.scans import Clock, source_relation
+from ruleengine.sql.dialect import Clock
+from ruleengine.sql.scans import source_relation
 
 Declared = Sequence[tuple[Column, Role]]
 Matched = Sequence[tuple[Column, Role, str]]

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from ruleengine.sql.scans import Clock
+from ruleengine.sql.dialect import Clock
 from ruleengine.types import ColumnType
 
 Role = Literal["key", "time", "plain"]

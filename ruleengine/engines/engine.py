@@ -17,10 +17,10 @@ from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.plan import Plan, plan
 from ruleengine.schema import Profile
-from ruleengine.sql.dialect import Dialect
+from ruleengine.sql.dialect import Clock, Dialect
 from ruleengine.sql.guards import GuardQuery, Guards
 from ruleengine.sql.known import Known
-from ruleengine.sql.scans import Clock, Scans
+from ruleengine.sql.scans import Scans
 from ruleengine.sql.statements import Counted, Program, emit
 from ruleengine.types import BOOLEAN
 
@@ -170,9 +170,9 @@ class Engine(ABC):
     def keep(self) -> None:  # noqa: B027  # nothing to do where there is no database
         """Keep what was made on `database` since the sources were bound."""
 
+    @abstractmethod
     def known(self, plan: Plan) -> dict[str, Known]:
         """What the statements of a plan can make use of."""
-        return {}
 
     def interruptible(self) -> AbstractContextManager[None]:
         """Within, Ctrl-C ends the statement at work and arises as KeyboardInterrupt."""

@@ -7,6 +7,8 @@ from typing import ClassVar, Literal
 from sqlglot import ErrorLevel, exp
 
 End = Literal["first", "latest"]
+Clock = Literal["local", "instant"]
+"""How a source's times lie in its relation: as local wall times (TIMESTAMP), or as instants (TIMESTAMPTZ)."""
 TextOperator = Literal["starts with", "ends with", "contains"]
 
 
@@ -106,6 +108,20 @@ class Dialect(ABC):
 
         `order` decides, its first part most; the first part is never missing, and elsewhere a missing one comes before
         all others."""
+
+    @abstractmethod
+    def at_one_end(
+        self,
+        end: End,
+        value: exp.Expression,
+        type: str,
+        condition: exp.Expression | None,
+        at: exp.Expression,
+        clock: Clock,
+        tie: exp.Expression,
+    ) -> exp.Expression:
+        """The same where a time, and of one time a whole number, put rows in order; neither is ever missing, and of
+        rows with both the same any one may be taken. The value has this type."""
 
     @abstractmethod
     def most_frequent(self, value: exp.Expression, times: exp.Expression) -> exp.Expression:

@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from ruleengine.sql import build
 from ruleengine.sql.build import BIGINT_DIGITS, EXACT_DOUBLE_DIGITS
-from ruleengine.sql.dialect import Dialect, End, TextOperator
+from ruleengine.sql.dialect import Clock, Dialect, End, TextOperator
 
 _TEXT_TESTS: dict[TextOperator, str] = {
     "starts with": "starts_with",
@@ -97,6 +97,21 @@ class DuckDB(Dialect):
         if condition is not None:
             place = build.case((condition, place), otherwise=None)
         return build.call("arg_min_null" if end == "first" else "arg_max_null", value, place)
+
+    def at_one_end(
+        self,
+        end: End,
+        value: exp.Expression,
+        type: str,
+        condition: exp.Expression | None,
+        at: exp.Expression,
+        clock: Clock,
+        tie: exp.Expression,
+    ) -> exp.Expression:
+        # As one number.
+        moment = build.cast(build.call("epoch_us", at), "HUGEINT")
+        number = exp.Add(this=exp.Mul(this=moment, expression=build.number(1 << 64)), expression=tie)
+        return self.at_end(end, value, condition, [number])
 
     def most_frequent(self, value: exp.Expression, times: exp.Expression) -> exp.Expression:
         often = [exp.Ordered(this=times, desc=True), exp.Ordered(this=value.copy(), desc=False)]

@@ -71,7 +71,7 @@ def _said(scans: "Scans", events: Events, scan: Scan, of: AtEnd) -> exp.Select:
     for measure in of.measures:
         assert measure.aggregate.argument is not None
         value = scans.inside(events).lower(measure.aggregate.argument)
-        made = scans.dialect.at_end(of.end, value, None, scans.order(events, at.copy(), value, None))
+        made = scans.dialect.at_end(of.end, value, None, scans.order(events, at.copy(), value))
         columns.append(build.named(made, measure.column))
     same: list[exp.Expression] = [
         exp.EQ(this=build.column("customer", "events"), expression=customer.copy()),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal, assert_never
+from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from sqlglot import exp
@@ -13,15 +13,12 @@ from ruleengine.checking.ruleset import Events, Ruleset
 from ruleengine.functions.aggregates import Aggregation
 from ruleengine.planning.plan import Days, Measure, Plan, Scan
 from ruleengine.sql import build
-from ruleengine.sql.dialect import Dialect
+from ruleengine.sql.dialect import Clock, Dialect
 from ruleengine.sql.ends import ENDS, AtEnd, at_ends, beside, moment
 from ruleengine.sql.expressions import Lowering
 from ruleengine.sql.halves import halves, share, together
 from ruleengine.sql.known import NOTHING, Known, known_texts
-from ruleengine.types import Kind, Type
-
-Clock = Literal["local", "instant"]
-"""How a source's times lie in its relation: as local wall times (TIMESTAMP), or as instants (TIMESTAMPTZ)."""
+from ruleengine.types import MAX_DIGITS, Kind, Type
 
 
 def source_relation(name: str) -> str:
@@ -129,7 +126,13 @@ class Scans:
 
     def apart(self, scan: Scan) -> tuple[list[AtEnd], list[Measure]]:
         """The measures of a pass that need the events of one moment, and all others."""
-        sorted = [it for it in scan.measures if self.dialect.sorts_for_ends and it.aggregate.function in ENDS]
+        sorted = [
+            it
+            for it in scan.measures
+            if self.dialect.sorts_for_ends
+            and it.aggregate.function in ENDS
+            and self.tie(self.plan.ruleset.events[scan.source], it.aggregate) is None
+        ]
         return at_ends(scan, sorted), [measure for measure in scan.measures if measure not in sorted]
 
     def count_of(self, scan: Scan) -> exp.Alias:
@@ -243,7 +246,12 @@ class Scans:
                 assert value is not None
                 texts = known_texts(self.known, events.name, aggregate.argument)
                 found = value if texts is None else _place(texts, value)
-                made = self.dialect.at_end(ENDS[function], found, condition, self.order(events, at, value, texts))
+                tie = self.tie(events, aggregate)
+                if tie is None:
+                    made = self.dialect.at_end(ENDS[function], found, condition, self.order(events, at, value))
+                else:
+                    end, clock = ENDS[function], self.clocks[events.name]
+                    made = self.dialect.at_one_end(end, found, _sql_type(aggregate), condition, at, clock, tie)
                 if texts is not None:
                     made = build.call("list_extract", _list(texts), made)
             case _:
@@ -287,21 +295,22 @@ class Scans:
             bits = exp.Filter(this=bits, expression=exp.Where(this=condition))
         return build.cast(build.call("bit_count", bits), "BIGINT")
 
-    def order(
-        self, events: Events, at: exp.Expression, value: exp.Expression, texts: tuple[str, ...] | None
-    ) -> list[exp.Expression]:
-        """Time, event key, value. As one number where that can be."""
-        tie: exp.Expression | None = None
-        if events.key is None and texts is not None:
-            tie = exp.Coalesce(this=_place(texts, value.copy()), expressions=[build.number(0)])
-        elif events.key is not None and events.key.type.name == "integer":
-            known = self.known.get(events.name, NOTHING)
-            tie = build.column(events.key.name, "event") if known.every_key else None
-        if tie is not None:
-            moment = build.cast(build.call("epoch_us", at), "HUGEINT")
-            return [exp.Add(this=exp.Mul(this=moment, expression=build.number(1 << 64)), expression=tie)]
+    def order(self, events: Events, at: exp.Expression, value: exp.Expression) -> list[exp.Expression]:
+        """Time, event key, value."""
         keys = [] if events.key is None else [build.column(events.key.name, "event")]
         return [at, *keys, value.copy()]
+
+    def tie(self, events: Events, aggregate: checked.Aggregate) -> exp.Expression | None:
+        """What puts events of one time in order, where it is a whole number that none is without."""
+        if events.key is not None:
+            is_known = self.known.get(events.name, NOTHING).every_key
+            is_number = events.key.type.name == "integer"
+            return build.column(events.key.name, "event") if is_known and is_number else None
+        texts = known_texts(self.known, events.name, aggregate.argument)
+        if texts is None or aggregate.argument is None:
+            return None
+        value = self.inside(events).lower(aggregate.argument)
+        return exp.Coalesce(this=_place(texts, value), expressions=[build.number(0)])
 
     def distinct(self, events: Events, scan: Scan) -> exp.Select:
         """Each customer's different values once, with the measures each one counts in; then count them."""
@@ -484,3 +493,15 @@ def _outer(columns: list[exp.Expression], inner: exp.Select) -> exp.Select:
     select = exp.Select(expressions=columns)
     select = select.from_(exp.Subquery(this=inner, alias=exp.TableAlias(this=build.name("per value"))))
     return select.group_by(build.column("customer"), copy=False)
+
+
+def _sql_type(aggregate: checked.Aggregate) -> str:
+    """Of what an aggregate takes from one event."""
+    assert aggregate.argument is not None
+    type = aggregate.argument.type
+    match type.kind:
+        case Kind.EXACT:
+            is_column = isinstance(aggregate.argument, checked.EventValue | checked.Attribute)
+            return "BIGINT" if is_column and type.is_integer else f"DECIMAL({MAX_DIGITS}, {type.scale})"
+        case kind:
+            return kind.name

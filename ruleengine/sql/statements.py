@@ -11,11 +11,11 @@ from ruleengine.checking.ruleset import Tag
 from ruleengine.planning.plan import Days, MetricColumn, Plan
 from ruleengine.sql import build
 from ruleengine.sql.answers import Answers, FrameLeaves, described
-from ruleengine.sql.dialect import Dialect
+from ruleengine.sql.dialect import Clock, Dialect
 from ruleengine.sql.expressions import Leaves, Lowering
 from ruleengine.sql.known import Known, folded
 from ruleengine.sql.ranks import rank, ranking_scans
-from ruleengine.sql.scans import Clock, EventCounts, Scans, events_of, source_relation
+from ruleengine.sql.scans import EventCounts, Scans, events_of, source_relation
 from ruleengine.types import Kind
 
 
