@@ -78,7 +78,8 @@ def _rows(file: Path) -> Iterator[list[str]]:
             except StopIteration:
                 return
             except UnicodeDecodeError:
-                raise UnreadableError(f"{file.name} is not UTF-8 text, at or after line {line}") from None
+                reason = f"{file.name} is not UTF-8 text, at or after line {line}; spreadsheets call it “CSV UTF-8”"
+                raise UnreadableError(reason) from None
             except csv.Error as error:
                 raise UnreadableError(f"{file.name}, line {line}: {error}") from None
             except _TooLongError:

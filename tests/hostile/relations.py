@@ -329,6 +329,9 @@ def aggregates(kinds: Sequence[str], as_of: date) -> Iterator[Same]:
     yield "average_gap_days(orders)", f"{whole} / (active_days(orders) - 1)"
     for gap in ("latest_gap_days", "longest_gap_days"):
         yield f"if active_days(orders) = 2 then {gap}(orders) else 0", f"if active_days(orders) = 2 then {whole} else 0"
+    for days in ("active_days(orders)", "count(distinct orders.ordered_at)"):
+        one = "first(orders) = latest(orders)"
+        yield f"if {one} then {days} else 0", f"if {one} then 1 else 0"
     yield "longest_gap_days(orders) >= latest_gap_days(orders)", "if active_days(orders) >= 2 then true else nothing"
 
 

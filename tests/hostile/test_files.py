@@ -94,9 +94,10 @@ def test_texts_that_are_no_table_of_these_columns(text: str, code: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "gbk", "latin-1"])
 def test_other_encodings(encoding: str) -> None:
-    assert computed((HEAD + row(t="é" if encoding == "latin-1" else "上海")).encode(encoding), "csv") == {
-        "source-unreadable"
-    }
+    problems: list[Problem] = []
+    text = HEAD + row(t="é" if encoding == "latin-1" else "上海")
+    assert computed(text.encode(encoding), "csv", problems=problems) == {"source-unreadable"}
+    assert "UTF-8" in str(problems[0].facts["reason"])
 
 
 @pytest.mark.parametrize("broken", [b"\xed\xa0\x80", b"\xc0\xaf", b"\xff", b"\xf8\x88\x80\x80\x80"])

@@ -162,7 +162,9 @@ def histories(draw: Draw, clock: Clock, relate: Callable[[Draw, date], list[Same
     most = len(moments) + 60
     for key in range(len(moments), most):
         near = chance.sample(moments, 4)
-        events += [{"customer_id": key, "at": chance.choice(near)} for _ in range(key % 7)]
+        for _ in range(key % 7):
+            day, clock_time = chance.choice(near).date(), chance.choice((time(), time(12), edges.LAST_MOMENT))
+            events.append({"customer_id": key, "at": datetime.combine(day, clock_time)})
     events.sort(key=lambda it: edges.as_lies(it["at"], timezone, source))
     edges.spread(events, {"amount": [Decimal(it) / 4 for it in (1, 5, 5, -2, 0, 9)] + [None]}, chance)
     edges.spread(events, {"kind": [*KINDS, "a", None]}, chance)

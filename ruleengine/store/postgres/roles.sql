@@ -1,5 +1,6 @@
 -- Who may do what with the store: grant these roles to those who log in.
 -- To be executed by the owner of the schema, who may make roles; once more after each `ruleengine db upgrade`.
+-- All of them need TEMPORARY on the database as well, and who runs rules has to read the sources.
 DO {body}
 DECLARE
     role text;
