@@ -92,6 +92,15 @@ def client(folder: Path) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def lasting_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One for all tests of a module, of a shop with a version."""
+    folder = written(tmp_path_factory.mktemp("shop"))
+    published(folder)
+    with asked(folder) as (_, client):
+        yield client
+
+
 def published(folder: Path, day: date = DAY) -> int:
     """The number of the version that a run for a day makes."""
     number = run(folder, "default", as_of=day, actor="test").version

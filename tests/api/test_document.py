@@ -11,6 +11,9 @@ from starlette.testclient import TestClient
 
 from tests.api import shop
 from tests.api.asking import problem
+from tests.api.shop import lasting_client as client
+
+__all__ = ["client"]
 
 PATHS = {
     ("GET", "/v1/customers/{id}"),
@@ -75,14 +78,6 @@ JOBS = {"/v1/runs", "/v1/rulesets:plan", "/v1/plans/{plan}", "/v1/plans/{plan}:c
 STREAMS = {"application/x-ndjson", "text/event-stream"}
 PLAIN = "/metrics"
 """Answers with text that is not JSON."""
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    folder = shop.written(tmp_path_factory.mktemp("shop"))
-    shop.published(folder)
-    with shop.asked(folder) as (_, client):
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,9 @@ from ruleengine.store.replies import KEPT, Known, Replies, Reply
 from ruleengine.verbs import keys
 from tests.api import shop
 from tests.api.asking import problem
+from tests.api.shop import client
+
+__all__ = ["client"]
 
 WHY = {"reason": "asked on the phone", "actor": "ana"}
 ROLLBACK = "/v1/versions/1:rollback"
@@ -31,12 +33,6 @@ def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(two_versions: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(two_versions, tmp_path / "shop"))
-
-
-@pytest.fixture
-def client(folder: Path) -> Iterator[TestClient]:
-    with shop.asked(folder) as (_, client), client:
-        yield client
 
 
 def sent(client: TestClient, key: str, body: Any = WHY, path: str = ROLLBACK, **headers: str) -> Any:

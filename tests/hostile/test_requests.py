@@ -1,12 +1,12 @@
 """Rules and facts that come over HTTP: any value in any place is an answer or a problem, never the server's own."""
 
-from collections.abc import Iterator
-
 import pytest
 from starlette.testclient import TestClient
 
-from tests.api import shop
 from tests.api.asking import problem
+from tests.api.shop import lasting_client as client
+
+__all__ = ["client"]
 
 VALUES = (
     *("null", "true", "0", "-1", "1.5", "1e999999", "-0.0", "NaN", "Infinity", "9" * 5_000, '"' + "9" * 5_000 + '"'),
@@ -43,14 +43,6 @@ TEXTS = (
     *('{"files": {"../a.rules": "tag"}}', '{"files": {"/etc/passwd": "tag"}}', '{"files": {"\\u0000.rules": "tag"}}'),
     *('{"files": {"a.rules": "use \\"../../../etc/passwd\\""}}', '{"files": {"a.rules": "use \\"/etc/passwd\\""}}'),
 )
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    folder = shop.written(tmp_path_factory.mktemp("shop"))
-    shop.published(folder)
-    with shop.asked(folder) as (_, client):
-        yield client
 
 
 def examine(client: TestClient, path: str, text: str) -> None:
