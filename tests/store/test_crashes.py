@@ -13,12 +13,12 @@ import pytest
 from ruleengine.planning.memory import Memory
 from ruleengine.store import open_store
 from ruleengine.store.records import RunState
-from ruleengine.store.steps import MANUAL_STEPS, ROLLBACK_STEPS, STEPS
 from ruleengine.store.store import Store
 from tests import duck
 from tests.lives import begin
 from tests.store import verifier
 from tests.store.child import CUSTOMERS, LAST, NEW, RULES, VIP, block, forked, generation, publish_generation
+from tests.store.steps import MANUAL_STEPS, ROLLBACK_STEPS, STEPS
 from tests.store.tables import hold
 
 STORES = ("embedded",)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ruleengine.store.records import RunState
-from ruleengine.store.steps import POSTGRES_EDIT_STEPS, POSTGRES_STEPS
 from ruleengine.store.store import Store
 from tests.store.child import CUSTOMERS, RULES, block, generation, publish_generation, where
+from tests.store.steps import POSTGRES_EDIT_STEPS, POSTGRES_STEPS
 from tests.store.tables import IDENTITY, hold
 from tests.store.test_concurrency import read_meanwhile
 from tests.store.test_crashes import crash

@@ -9,10 +9,10 @@ import pytest
 
 from ruleengine.store import open_store
 from ruleengine.store.embedded import EmbeddedStore
-from ruleengine.store.steps import FORGET_STEPS
 from ruleengine.store.store import Store
 from tests import duck
 from tests.store import verifier
+from tests.store.steps import FORGET_STEPS
 from tests.store.tables import IDENTITY, held, publish
 from tests.store.test_crashes import crash
 from tests.store.test_forgetting import CITY, NUMBER, TEXT, Whom, by_hand, forget, life

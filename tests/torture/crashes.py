@@ -11,7 +11,12 @@ from unittest import mock
 
 import psycopg
 
-from ruleengine.store.steps import (
+from ruleengine.store.store import Store
+from tests import postgres
+from tests.faults.cluster import Cluster, cluster
+from tests.lives import begin
+from tests.store.child import where
+from tests.store.steps import (
     FORGET_STEPS,
     MANUAL_STEPS,
     POSTGRES_EDIT_STEPS,
@@ -19,11 +24,6 @@ from ruleengine.store.steps import (
     ROLLBACK_STEPS,
     STEPS,
 )
-from ruleengine.store.store import Store
-from tests import postgres
-from tests.faults.cluster import Cluster, cluster
-from tests.lives import begin
-from tests.store.child import where
 from tests.store.tables import IDENTITY
 from tests.torture import people, world
 from tests.torture.stores import NewStore, in_schema, orphans

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from ruleengine.store.steps import STEPS
 from tests.lives import begin
+from tests.store.steps import STEPS
 from tests.torture import commands, crashes, damage, disks, keys, moves, races, world
 from tests.torture.long import WRONG
 from tests.torture.pages import end_of_log
