@@ -8,11 +8,11 @@ from typing import Any
 import duckdb
 
 from ruleengine.diagnostics import codes
+from ruleengine.engines.columns import literal, quote
 from ruleengine.store import state
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.comparing import Comparison, compare, name_tables
 from ruleengine.store.documents import documents_sql
-from ruleengine.store.duck import identifier, literal
 from ruleengine.store.files import Folder, whole
 from ruleengine.store.names import Names
 from ruleengine.store.records import Change, DiffRow, Key, StoredValues
@@ -140,7 +140,7 @@ def change(row: Sequence[Any]) -> Change:
 def values(duck: duckdb.DuckDBPyConnection, path: Path, columns: str, key: Key) -> StoredValues | None:
     """What rules read of a customer, by name."""
     wanted = columns_of(columns)
-    selected = ", ".join(["customer", *(identifier(column.column) for column in wanted)])
+    selected = ", ".join(["customer", *(quote(column.column) for column in wanted)])
     row = duck.execute(f"SELECT {selected} FROM {read(path)} WHERE customer = $key", {"key": key}).fetchone()
     if row is None:
         return None

@@ -10,8 +10,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import assert_never
 
+from ruleengine.engines.columns import literal, quote
 from ruleengine.planning.layout import ValueColumn
-from ruleengine.store.duck import identifier, literal
 from ruleengine.store.records import Json
 from ruleengine.types import Kind
 
@@ -57,7 +57,7 @@ def text_sql(expression: str) -> str:
 
 def value_sql(column: ValueColumn, table: str) -> str:
     """DuckDB's expression for one value as JSON."""
-    value = f"{table}.{identifier(column.column)}"
+    value = f"{table}.{quote(column.column)}"
     match column.type.kind:
         case Kind.TEXT:
             written = text_sql(value)

@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 
+from ruleengine.engines.columns import literal
 from ruleengine.store import leaves, versions
-from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
 from ruleengine.store.records import EDITS, RunState, VersionKind
 from ruleengine.store.versions import StagedFiles

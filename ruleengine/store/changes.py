@@ -5,10 +5,10 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine.engines.columns import literal
 from ruleengine.planning.layout import Layout, ValueColumn
 from ruleengine.store import leaves
 from ruleengine.store.canonical import object_sql
-from ruleengine.store.duck import literal
 from ruleengine.store.names import Names
 from ruleengine.store.relations import ROW_GROUP
 

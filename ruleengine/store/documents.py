@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import duckdb
 
+from ruleengine.engines.columns import literal
 from ruleengine.store.canonical import dump
-from ruleengine.store.duck import literal
 from ruleengine.store.names import Name, Names
 from ruleengine.store.records import Answer, Key
 from ruleengine.store.refusals import not_kept

@@ -1,4 +1,4 @@
-"""DuckDB, and text inside its SQL where a parameter cannot stand."""
+"""The DuckDB that stores compute with, and days in its SQL."""
 
 import os
 from datetime import date
@@ -8,10 +8,6 @@ import duckdb
 
 from ruleengine import scratch
 from ruleengine.engines.connecting import connected
-
-
-def identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -27,10 +23,6 @@ def _of_process(_: int) -> duckdb.DuckDBPyConnection:
     """One for all: to start another takes longer than most of what it is asked. That of a parent is of no use."""
     # What files held that were rewritten since, or belonged to somebody who is forgotten, is not kept.
     return connected(temp_directory=str(scratch.of_process()), enable_external_file_cache="false")
-
-
-def literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def date_literal(day: date) -> str:

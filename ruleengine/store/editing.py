@@ -12,9 +12,10 @@ from typing import Any
 
 import duckdb
 
+from ruleengine.engines.columns import literal
 from ruleengine.store import canonical, documents, ledger, manual, memory, versions
 from ruleengine.store.desk import Desk, header_of
-from ruleengine.store.duck import connect, literal
+from ruleengine.store.duck import connect
 from ruleengine.store.files import copy, whole
 from ruleengine.store.ledger import update_run
 from ruleengine.store.names import Names

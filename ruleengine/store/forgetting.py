@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from ruleengine.diagnostics import codes
+from ruleengine.engines.columns import literal
 from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.store import (
     canonical,
@@ -33,7 +34,7 @@ from ruleengine.store import (
 from ruleengine.store.book import Book
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.desk import Desk, header_of
-from ruleengine.store.duck import connect, literal
+from ruleengine.store.duck import connect
 from ruleengine.store.files import Folder, copy, sync_folder, whole
 from ruleengine.store.jobs import Jobs
 from ruleengine.store.ledger import update_run

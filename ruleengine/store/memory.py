@@ -9,9 +9,9 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine.engines.columns import literal, quote
 from ruleengine.planning.layout import Layout
 from ruleengine.store import versions
-from ruleengine.store.duck import identifier, literal
 from ruleengine.store.files import Folder
 from ruleengine.store.integrity import intact
 from ruleengine.store.records import EDITS
@@ -25,15 +25,15 @@ def gather(duck: duckdb.DuckDBPyConnection, layout: Layout, state: str) -> int:
     """Make `store_memory` of what a run leaves, given the state that it came to in the layout's ladders as
     `customer, l0, …, s0, …`. Answers how many rows it has."""
     parts = [
-        f"SELECT customer, 'tag' AS kind, {literal(tag.tag)} AS name, {identifier(tag.matched)} AS matched, "
+        f"SELECT customer, 'tag' AS kind, {literal(tag.tag)} AS name, {quote(tag.matched)} AS matched, "
         f"NULL::VARCHAR AS level, NULL::DATE AS reached, NULL::DATE AS below "
-        f"FROM result_assignments WHERE {identifier(tag.matched)} IS NOT NULL"
+        f"FROM result_assignments WHERE {quote(tag.matched)} IS NOT NULL"
         for tag in layout.memory.tags
     ]
     slots = {slot.name: slot for slot in layout.ladders if slot.kind == "tier"}
     for tier in layout.memory.tiers:
         slot = slots[tier.tier]
-        level, reached, below = (f"a.{identifier(name)}" for name in (tier.level, tier.reached, tier.below))
+        level, reached, below = (f"a.{quote(name)}" for name in (tier.level, tier.reached, tier.below))
         texts = ", ".join(literal(value) for value in slot.values)
         parts.append(
             f"SELECT a.customer, 'tier' AS kind, {literal(tier.tier)} AS name, NULL::DATE AS matched, "

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
+from ruleengine.engines.columns import literal
 from ruleengine.planning.layout import TAGS_PER_WORD, Layout
-from ruleengine.store.duck import literal
 from ruleengine.store.records import GIVEN, Kind
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine.engines.columns import literal
 from ruleengine.store import ledger, memory, versions
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow, VersionRow
-from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
 from ruleengine.store.forgetting import SECRET
 from ruleengine.store.manual import Entry

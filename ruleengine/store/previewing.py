@@ -7,9 +7,9 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine.engines.columns import literal, quote
 from ruleengine.planning.layout import Layout, ValueColumn
 from ruleengine.store.comparing import clear, compare, name_tables
-from ruleengine.store.duck import identifier, literal
 from ruleengine.store.names import Names
 from ruleengine.store.records import Counts, Key, Preview, Shift, StoredValues, Version
 from ruleengine.store.relations import Shape, all_new, nobody, read
@@ -74,7 +74,7 @@ def compared(
         [tag.name for tag in layout.tags],
         {(ladder.kind, ladder.name): ladder.values for ladder in layout.ladders},
     )
-    measure = identifier(asked.measure.column) if asked.measure else "NULL::BIGINT"
+    measure = quote(asked.measure.column) if asked.measure else "NULL::BIGINT"
     # A sum of doubles must not show in which order the rows came.
     add = "fsum" if asked.measure and asked.measure.type.kind is Kind.DOUBLE else "sum"
     shifts = _shifts(duck, names, measure, add, asked.samples)
@@ -125,7 +125,7 @@ def _shifts(duck: duckdb.DuckDBPyConnection, names: Names, measure: str, add: st
 
 
 def _values(duck: duckdb.DuckDBPyConnection, layout: Layout, keys: set[Key]) -> Mapping[Key, StoredValues]:
-    wanted = ", ".join(["customer", *(identifier(column.column) for column in layout.values)])
+    wanted = ", ".join(["customer", *(quote(column.column) for column in layout.values)])
     query = f"SELECT {wanted} FROM result_values WHERE list_contains($keys, customer)"
     rows = duck.execute(query, {"keys": list(keys)}).fetchall() if keys else []
     return {row[0]: named(layout.values, row[1:]) for row in rows}

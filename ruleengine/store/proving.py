@@ -6,10 +6,10 @@ from pathlib import Path
 import duckdb
 
 from ruleengine.diagnostics.problem import Problem
+from ruleengine.engines.columns import literal
 from ruleengine.store import carried, integrity, ledger, salts
 from ruleengine.store.auditing import Audit, Edited, Entry, Finding, Kept, Leaves, audit
 from ruleengine.store.carried import BATCH_FILES
-from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
 from ruleengine.store.forgetting import SECRET
 from ruleengine.store.leaves import FAN_OUT, ROW_FIELDS, leaf_sql

@@ -6,10 +6,11 @@ from datetime import date
 
 import duckdb
 
+from ruleengine.engines.columns import literal, quote
 from ruleengine.planning.memory import ManualMemory, Memory, Past, TagMemory, TierMemory
 from ruleengine.store import ledger, manual, memory, state
 from ruleengine.store.comparing import clear, name_tables
-from ruleengine.store.duck import date_literal, identifier, literal
+from ruleengine.store.duck import date_literal
 from ruleengine.store.files import Folder
 from ruleengine.store.integrity import intact
 from ruleengine.store.names import Names
@@ -63,8 +64,7 @@ def _make(duck: duckdb.DuckDBPyConnection, asked: Memory, parts: Sequence[_Part]
     there = frozenset[str]().union(*(part.columns for part in parts))
     columns = ["customer" if parts else f"NULL::{key_type} AS customer"]
     columns += [
-        identifier(name) if name in there else f"NULL::{_sql(type_)} AS {identifier(name)}"
-        for name, type_ in asked.columns
+        quote(name) if name in there else f"NULL::{_sql(type_)} AS {quote(name)}" for name, type_ in asked.columns
     ]
     source = " FULL JOIN ".join(
         part.relation + (" USING (customer)" if index else "") for index, part in enumerate(parts)
@@ -83,7 +83,7 @@ def _make_names(duck: duckdb.DuckDBPyConnection, asked: Sequence[Past], line: Se
         )
         for past in asked
     }
-    columns = ", ".join(f"{str(is_known).upper()} AS {identifier(column)}" for column, is_known in known.items())
+    columns = ", ".join(f"{str(is_known).upper()} AS {quote(column)}" for column, is_known in known.items())
     # A table has at least one column.
     duck.execute(f"CREATE OR REPLACE TEMP TABLE remembered_names AS SELECT {columns or 'FALSE AS nothing'}")
 
@@ -115,8 +115,8 @@ def _previous(
     for tier in asked.tiers:
         columns |= _tier(tier, names, left)
     pivot = f"(SELECT {', '.join(['customer', *left])} FROM {rows} GROUP BY customer)"
-    selected = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())
-    found = " OR ".join(f"{identifier(name)} IS NOT NULL" for name in columns)
+    selected = ", ".join(f"{sql} AS {quote(name)}" for name, sql in columns.items())
+    found = " OR ".join(f"{quote(name)} IS NOT NULL" for name in columns)
     relation = (
         f"(SELECT * FROM (SELECT customer, {selected} FROM {held} LEFT JOIN {pivot} USING (customer)) WHERE {found})"
     )
@@ -180,7 +180,7 @@ def _manual(
     )
     columns = ", ".join(
         f"{'bool_or(true)' if each.kind == 'tag' else 'max(value)'} FILTER (WHERE place = {place}) "
-        f"AS {identifier(each.column)}"
+        f"AS {quote(each.column)}"
         for place, each in enumerate(asked)
     )
     return _Part(
@@ -230,8 +230,8 @@ def _past(
             holds += f" AND value IN ({_texts(past.values)})"
         if past.first is not None:
             holds += f" AND until > {date_literal(past.first)}"
-        columns.append(f"nullif(bool_or({holds}), false) AS {identifier(past.column)}")
-    found = " OR ".join(f"{identifier(past.column)} IS NOT NULL" for past in asked)
+        columns.append(f"nullif(bool_or({holds}), false) AS {quote(past.column)}")
+    found = " OR ".join(f"{quote(past.column)} IS NOT NULL" for past in asked)
     return _Part(
         f"""(
         WITH steps (filename, step, day) AS (VALUES {days}),

@@ -10,8 +10,8 @@ It is what lies in the files, and what is compared.
 from dataclasses import dataclass
 from pathlib import Path
 
+from ruleengine.engines.columns import literal
 from ruleengine.planning.layout import TAGS_PER_WORD
-from ruleengine.store.duck import literal
 from ruleengine.store.names import Name, Names
 from ruleengine.store.records import Key
 

@@ -11,13 +11,13 @@ from typing import Any
 import duckdb
 
 from ruleengine.diagnostics import codes
+from ruleengine.engines.columns import literal
 from ruleengine.store import ledger, manual, relogging, versions
 from ruleengine.store.archive import fetched
 from ruleengine.store.auditing import Entry, Finding, copy_differs, differs, forgot, moved
 from ruleengine.store.carried import BATCH_FILES
 from ruleengine.store.comparing import name_tables
 from ruleengine.store.documents import documents_sql
-from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
 from ruleengine.store.records import VersionKind
 from ruleengine.store.relations import Shape, holdings, packed, read, widened

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine.engines.columns import literal
 from ruleengine.store import changes, dating, ledger, manual, memory, state, versions
 from ruleengine.store.comparing import TOUCHED, Comparison, compare, name_tables
 from ruleengine.store.desk import Desk, header_of
-from ruleengine.store.duck import connect, date_literal, literal
+from ruleengine.store.duck import connect, date_literal
 from ruleengine.store.files import copy, whole
 from ruleengine.store.ledger import update_run
 from ruleengine.store.names import Names

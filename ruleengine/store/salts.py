@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from ruleengine.store.duck import literal
+from ruleengine.engines.columns import literal
 from ruleengine.store.relations import ROW_GROUP
 
 MOST_PIECES = 32

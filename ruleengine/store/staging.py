@@ -5,9 +5,9 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine.engines.columns import literal
 from ruleengine.planning.layout import Layout
 from ruleengine.store import changes, memory, salts, state
-from ruleengine.store.duck import literal
 from ruleengine.store.files import whole
 from ruleengine.store.names import Names
 from ruleengine.store.relations import ROW_GROUP, Shape, all_new, holdings, packed, read

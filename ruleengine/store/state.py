@@ -5,8 +5,8 @@ from pathlib import Path
 
 import duckdb
 
+from ruleengine.engines.columns import literal
 from ruleengine.store import versions
-from ruleengine.store.duck import literal
 from ruleengine.store.files import Folder
 from ruleengine.store.integrity import intact
 from ruleengine.store.names import Names

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ruleengine.engines.columns import literal, quote
 from ruleengine.store import (
     documents,
     integrity,
@@ -28,7 +29,6 @@ from ruleengine.store.auditing import refuse_changed
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.comparing import name_tables
 from ruleengine.store.content import Content, RunRow, VersionRow
-from ruleengine.store.duck import identifier, literal
 from ruleengine.store.files import Folder, copy, sync, sync_folder, whole
 from ruleengine.store.forgetting import SECRET
 from ruleengine.store.ledger import Ledger
@@ -160,7 +160,7 @@ class _Unpacking:
             copy(self._values[computed], path)
             return
         columns = columns_of(run.value_columns or "[]")
-        selected = ", ".join(["customer", *(identifier(column.column) for column in columns)])
+        selected = ", ".join(["customer", *(quote(column.column) for column in columns)])
         with whole(path) as partial:
             self._copy(f"SELECT {selected} FROM {content.values(computed)} ORDER BY customer", partial)
         self._values[computed] = path

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import duckdb
 
-from ruleengine.engines.columns import literal
+from ruleengine.engines.columns import literal, quote
 from ruleengine.store import memory
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow, VersionRow
-from ruleengine.store.duck import identifier
 from ruleengine.store.manual import Entry
 from ruleengine.store.postgres import forgetting, transfer
 from ruleengine.store.postgres.ledger import Ledger
@@ -49,7 +48,7 @@ def pack(
         read = [("customer", key_type), *((f"c{place}", _sql(each.type)) for place, each in enumerate(columns))]
         query = f"SELECT customer{texts} FROM {schema}.facts WHERE run = {literal(run)}"
         transfer.copy_out(session, query, duck, "content_values", read, folder)
-        named = ", ".join(["customer", *(f"c{place} AS {identifier(c.column)}" for place, c in enumerate(columns))])
+        named = ", ".join(["customer", *(f"c{place} AS {quote(c.column)}" for place, c in enumerate(columns))])
         return f"(SELECT {named} FROM content_values)"
 
     salts = [("customer", key_type), ("salt", "VARCHAR")]

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
+from ruleengine.engines.columns import quote
 from ruleengine.store import memory
 from ruleengine.store.auditing import refuse_changed
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow
-from ruleengine.store.duck import identifier
 from ruleengine.store.forgetting import SECRET
 from ruleengine.store.keys import dumped
 from ruleengine.store.postgres import holdings, manual, proving, staging, transfer
@@ -86,9 +86,9 @@ def _facts(content: Content, run: RunRow) -> str:
     """The values of a run as arrays of texts, such as Postgres reads and `postgres.changes.text_of` writes them."""
     texts = []
     for column in columns_of(run.value_columns or "[]"):
-        text = f"{identifier(column.column)}::VARCHAR"
+        text = f"{quote(column.column)}::VARCHAR"
         if column.type.kind is Kind.EXACT:
-            text = f"{identifier(column.column)}::DECIMAL(38, {column.type.scale})::VARCHAR"
+            text = f"{quote(column.column)}::DECIMAL(38, {column.type.scale})::VARCHAR"
         escaped = f"replace(replace({text}, '\\', '\\\\'), '\"', '\\\"')"
         texts.append(f"coalesce('\"' || {escaped} || '\"', 'NULL')")
     data = " || ',' || ".join(texts) or "''"
