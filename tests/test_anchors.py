@@ -32,8 +32,8 @@ def file(keys: Path, tmp_path: Path) -> Path:
 def found(file: Path, hashes: dict[int, str] = HASHES, key: Path | None = None) -> list[tuple[int | None, str, Json]]:
     public = None if key is None else anchors.public_key(key)
     return [
-        (version, problem.code.name.removeprefix("audit-anchor-"), problem.facts.get("line"))
-        for version, problem in Lines.of(file).findings("shop", hashes, public)
+        (each.version, each.problem.code.name.removeprefix("audit-anchor-"), each.problem.facts.get("line"))
+        for each in Lines.of(file).findings("shop", hashes, public)
     ]
 
 

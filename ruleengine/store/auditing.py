@@ -25,11 +25,12 @@ SHOWN = 3
 """So many rows of a version are told one by one."""
 
 
-class Finding(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Finding:
     """Something that is not as it was published."""
 
     version: int | None
-    """That it concerns; None: none alone, but the store as a whole."""
+    """That it concerns; None: none alone, but the store, or a file of anchors, as a whole."""
     problem: Problem
 
 
@@ -332,7 +333,9 @@ def moved(number: int, header: Mapping[str, Any], found: tuple[int, int], forgot
 
 
 def differs(number: int, where: str, customers: Sequence[Any]) -> Iterator[Finding]:
+    """Whose rows somewhere are not what the changes come to."""
     for customer in islice(customers, SHOWN):
-        more = len(customers) - SHOWN if len(customers) > SHOWN else None
-        problem = codes.audit_answer_differs(None, version=number, where=where, customer=str(customer), more=more)
+        problem = codes.audit_answer_differs(
+            None, version=number, where=where, customer=str(customer), more=_more(customers)
+        )
         yield Finding(number, problem)

@@ -36,7 +36,7 @@ def findings(
     staged: Mapping[str, str],
     log: Sequence[LogEntry],
     changed: Mapping[int, Collection[Key]],
-    known: "Known",
+    known: Known,
 ) -> Iterator[Finding]:
     """What differs. `staged` as the ledger has it, by run; `changed` says whose answers manual versions changed,
     `known` who was there."""

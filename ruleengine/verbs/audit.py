@@ -5,20 +5,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ruleengine.diagnostics.problem import Problem
-from ruleengine.store.auditing import Audit, first_bad, in_order
+from ruleengine.store.auditing import Audit, Finding, first_bad, in_order
 from ruleengine.store.refusals import no_version
 from ruleengine.verbs import anchors, published
 from ruleengine.verbs.anchors import Lines, Signatures
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """Something that is not as it was published."""
-
-    version: int | None
-    """None: it concerns the store, or the file of anchors, as a whole."""
-    problem: Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +26,7 @@ class Verified:
     """Of the anchors: `unchecked` where no public key was named."""
     first_bad: int | None
     """The first version that is not as it was published."""
-    findings: tuple[Found, ...]
+    findings: tuple[Finding, ...]
     """By version."""
 
 
@@ -101,7 +91,7 @@ def _verified(ruleset: str, audit: Audit, lines: Lines | None, key: Ed25519Publi
         anchors=None if lines is None else len(lines.texts),
         signatures=None if lines is None else lines.signatures(key),
         first_bad=first_bad(findings),
-        findings=tuple(Found(version=version, problem=problem) for version, problem in findings),
+        findings=findings,
     )
 
 
