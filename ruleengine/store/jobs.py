@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ruleengine.store import naming
 from ruleengine.store.book import Book, Rows
-from ruleengine.store.versions import moment_text
+from ruleengine.store.versions import moment, moment_text
 
 JobKind = Literal["run", "plan"]
 
@@ -246,10 +246,6 @@ def _value(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
 def _job(row: Sequence[Any]) -> Job:
     id_, kind, actor, asked, asked_at, begun_at, progress, cancelled, settled_at, finished_at, outcome = row
     return Job(
@@ -258,10 +254,10 @@ def _job(row: Sequence[Any]) -> Job:
         actor=actor,
         asked=_value(asked),
         asked_at=datetime.fromisoformat(asked_at),
-        begun_at=_moment(begun_at),
+        begun_at=moment(begun_at),
         progress=_value(progress),
         cancelled=_value(cancelled),
-        settled_at=_moment(settled_at),
-        finished_at=_moment(finished_at),
+        settled_at=moment(settled_at),
+        finished_at=moment(finished_at),
         outcome=_value(outcome),
     )

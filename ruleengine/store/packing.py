@@ -1,18 +1,17 @@
 """What a folder keeps, as content that any store can be filled with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
 from ruleengine.engines.columns import literal
-from ruleengine.store import ledger, memory, versions
+from ruleengine.store import ledger, manual, memory, versions
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow, VersionRow
 from ruleengine.store.files import Folder
 from ruleengine.store.forgetting import SECRET
-from ruleengine.store.manual import Entry
 from ruleengine.store.records import ApiKey, Identity, RunState, VersionKind
 from ruleengine.store.relations import read
 from ruleengine.store.salts import files_sql
@@ -65,7 +64,7 @@ def pack(
                 "SELECT number, run, header, previous_hash, root, hash FROM versions ORDER BY number"
             )
         ],
-        manual=list(_manual(connection)),
+        manual=manual.log(connection),
         keys=keys,
         values_of=values_of,
         duck=duck,
@@ -114,13 +113,6 @@ def _values(connection: Connection, folder: Folder, runs: Sequence[RunRow]) -> t
         of[run] = root.id
         files[root.id] = folder.values(run)
     return of, files
-
-
-def _manual(connection: Connection) -> Iterator[Entry]:
-    # A store of format 1 has no log before a writer opened it.
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'manual'").fetchone():
-        for row in connection.execute(f"SELECT {', '.join(Entry._fields)} FROM manual ORDER BY version"):
-            yield Entry(*row)
 
 
 def _salts(connection: Connection, folder: Folder, runs: Sequence[RunRow], key_type: str) -> str:

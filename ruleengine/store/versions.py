@@ -145,7 +145,7 @@ def version(header: str, previous_hash: str | None, root: str, hash_: str) -> Ve
     fields = {**_SINCE_FORMAT_3, **fields}
     for name in ("leaves", "carried", "hands", "identity", "format", "language"):
         del fields[name]
-    fields["begun_at"] = _moment(fields["begun_at"])
+    fields["begun_at"] = moment(fields["begun_at"])
     fields["held"] = tuple(fields["held"])
     fields["kind"] = VersionKind(fields["kind"])
     fields["as_of"] = date.fromisoformat(fields["as_of"])
@@ -163,7 +163,7 @@ def run(row: Mapping[str, Any]) -> Run:
         state=RunState(row["state"]),
         actor=row["actor"],
         started_at=datetime.fromisoformat(row["started_at"]),
-        finished_at=_moment(row["finished_at"]),
+        finished_at=moment(row["finished_at"]),
         header=_run_header(row["header"]),
         base=row["base"],
         detached=bool(row["detached"]),
@@ -175,7 +175,8 @@ def run(row: Mapping[str, Any]) -> Run:
     )
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment(text: str | None) -> datetime | None:
+    """The moment of a text."""
     return None if text is None else datetime.fromisoformat(text)
 
 

@@ -28,7 +28,8 @@ from ruleengine.store.forgetting import (
     with_secret,
 )
 from ruleengine.store.postgres import carried, changes, runs, sweeping
-from ruleengine.store.postgres.documents import rendered
+from ruleengine.store.postgres.documents import of_customers
+from ruleengine.store.postgres.holdings import of_version
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import Key, Run, RunState, Version, VersionKind
@@ -80,7 +81,8 @@ def forget(
         if customer not in found:
             raise unknown_customer(customer, current.number)
     forget_told(book, customers)
-    holding = _holding(session, whom)
+    documents = of_customers(session, of_version(session, current.number), whom)
+    holding = {customer: document for customer, document in zip(whom, documents, strict=True) if document is not None}
     was = ledger.run_of(current.number)
     lost = [change for customer, document in holding.items() for change in losses(customer, document)]
     _discard_held(session)
@@ -104,23 +106,6 @@ def forget(
             value,
         )
     return run
-
-
-def _holding(session: Session, whom: list[Key]) -> dict[Key, bytes]:
-    """The documents of those who are in the current version."""
-    schema = session.schema
-    rows = session.rows(
-        f"SELECT k.customer, n.kind, n.name, l.text, h.since FROM {schema}.customers k "
-        f"LEFT JOIN {schema}.assignments h ON h.customer = k.customer AND h.to_version IS NULL "
-        f"LEFT JOIN {schema}.names n ON n.id = h.id "
-        f"LEFT JOIN {schema}.levels l ON l.id = h.id AND l.value = h.value "
-        f"WHERE k.customer = ANY (%s::{schema}.key[]) AND k.to_version IS NULL",
-        whom,
-    )
-    held: dict[Key, list[tuple[str | None, str, str, datetime]]] = {}
-    for customer, *holding in rows:
-        held.setdefault(customer, []).append(tuple(holding))
-    return {customer: rendered(of) for customer, of in held.items()}
 
 
 def _carrying(session: Session, whom: list[Key]) -> dict[str, tuple[int, versions.StagedFiles]]:

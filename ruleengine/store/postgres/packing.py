@@ -9,8 +9,7 @@ from ruleengine.engines.columns import literal, quote
 from ruleengine.store import memory
 from ruleengine.store.changes import COLUMNS
 from ruleengine.store.content import Content, RunRow, VersionRow
-from ruleengine.store.manual import Entry
-from ruleengine.store.postgres import forgetting, transfer
+from ruleengine.store.postgres import forgetting, manual, transfer
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import ApiKey, Identity
@@ -59,10 +58,6 @@ def pack(
         f"SELECT id, facts_of FROM {schema}.runs r "
         f"WHERE EXISTS (SELECT 1 FROM {schema}.facts f WHERE f.run = r.facts_of)"
     )
-    manual = session.rows(
-        f"SELECT customer, kind, name, version, as_of::text, value, expires_on::text, actor, reason "
-        f"FROM {schema}.manual ORDER BY version"
-    )
     return Content(
         identity=identity,
         current=ledger.current_number(),
@@ -76,7 +71,7 @@ def pack(
                 f"SELECT number, run, header, previous_hash, root, hash FROM {schema}.versions ORDER BY number"
             )
         ],
-        manual=[Entry(*row) for row in manual],
+        manual=manual.log(session),
         keys=keys,
         values_of=dict(of),
         duck=duck,
