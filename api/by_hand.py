@@ -14,7 +14,7 @@ from .customers import Id
 from .models.common import NAME, WORDS
 from .models.write import SetByHand, SetLevel, SetTag
 from .openapi import refusals
-from .provenance import Published, dumped
+from .provenance import NOW, Published, dumped
 from .writing import Desk, actor
 
 Reason = Annotated[
@@ -79,7 +79,7 @@ def router(published: Published, desk: Desk) -> APIRouter:
             for change in as_json(report.changes)
         ]
         body = {"customer": customer, **provenance.members, "setting": setting, "changes": changes}
-        headers = {"cache-control": "no-store", "etag": provenance.etag}
+        headers = {**NOW, "etag": provenance.etag}
         return Response(dumped(body), headers=headers, media_type="application/json")
 
     @routes.put(

@@ -9,7 +9,7 @@ from .by_hand import REFUSED, Actor, Reason
 from .customers import Id
 from .models.write import Forgotten
 from .openapi import refusals
-from .provenance import Published, dumped
+from .provenance import NOW, Published, dumped
 from .writing import Desk
 from .writing import actor as recorded
 
@@ -40,7 +40,7 @@ def router(published: Published, desk: Desk) -> APIRouter:
             check=desk.unchanged(request),
         )
         provenance = published.of(report.version)
-        headers = {"cache-control": "no-store", "etag": provenance.etag}
+        headers = {**NOW, "etag": provenance.etag}
         body = {**provenance.members, "pending": report.pending}
         return Response(dumped(body), headers=headers, media_type="application/json")
 

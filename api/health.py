@@ -4,9 +4,7 @@ from fastapi import APIRouter, Response
 
 from .models.operate import Alive, Ready
 from .openapi import refusals
-from .provenance import Published, dumped
-
-NOW = {"cache-control": "no-store"}
+from .provenance import NOW, Published, dumped
 
 
 def router(published: Published) -> APIRouter:

@@ -25,6 +25,8 @@ MOST_REMEMBERED = 256
 FILES_AT_ONCE = 2
 FRESH = {"cache-control": "private, no-cache"}
 """Kept by the client alone, and asked about each time: a new version counts at once."""
+NOW = {"cache-control": "no-store"}
+"""Of what is so only now, or was done only once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,8 @@ from .models.jobs import NewRun, RunInFull, Runs
 from .models.operate import Publication
 from .once import KINDS, IdempotencyKey, Once
 from .openapi import ACCEPTED, refusals
-from .provenance import Published, dumped
-from .work import NOW, Work
+from .provenance import NOW, Published, dumped
+from .work import Work
 from .writing import Desk, actor
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="The most runs; the latest come first.")]

@@ -13,9 +13,8 @@ from ruleengine.verbs.jobs import PlanStatus, Processes, RunStatus
 from ruleengine.verbs.shapes import as_json
 
 from . import problems
-from .provenance import Published, dumped
+from .provenance import NOW, Published, dumped
 
-NOW = {"cache-control": "no-store"}
 _SOON = {**NOW, "retry-after": "1"}
 
 

@@ -1,4 +1,4 @@
-"""What every store can do; the embedded one is the first.
+"""What every store can do: `embedded` in a folder, `postgres.store` in a database.
 
 Reading never waits for writing. Every answer comes from one version, whole. Refusals are ProblemErrors (see
 `refusals`).
