@@ -4,7 +4,6 @@ A file is read, checked and converted as for a run on files. So what lies in a t
 instants have their zone, wall times of the ruleset's own zone have none, and other timestamps are days.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 import duckdb
 import psycopg
 
+from ruleengine import scratch
 from ruleengine.checking.ruleset import Column, Ruleset
 from ruleengine.checking.scope import near
 from ruleengine.diagnostics import codes
@@ -57,8 +57,7 @@ def load(
 
     `names` are bindings of a source that may say what its columns are called in a file; `over` replaces what is there.
     Raises ProblemError with every problem of the data, or the first one of the database."""
-    with tempfile.TemporaryDirectory(prefix="ruleengine-") as place, closing(connected()) as duck:
-        spill = Path(place)
+    with scratch.folder() as spill, closing(connected()) as duck:
         close_off(duck, spill, [file for parts in files.values() for file in parts], ())
         bound = {
             source: _as_read(duck, profile.binding(source), parts, names[source], dict(_declared(ruleset, source)))

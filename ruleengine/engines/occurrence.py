@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 
+from ruleengine import scratch
 from ruleengine.checking.literals import TextLiteral
 from ruleengine.checking.scope import near
 from ruleengine.diagnostics import codes
@@ -70,8 +70,8 @@ def _texts(files: Sequence[Path], column: str) -> set[str]:
     """The different texts of a column of some files."""
     if files[0].suffix == ".csv":
         return {row[0] for row in cells(files, [column])} - {""}
-    with TemporaryDirectory(prefix="ruleengine-") as spill, connected() as connection:
-        close_off(connection, Path(spill), files, ())
+    with scratch.folder() as spill, connected() as connection:
+        close_off(connection, spill, files, ())
         value = f"CAST({quote(column)} AS VARCHAR)"
         rows = connection.execute(f"SELECT DISTINCT {value} FROM {parquet(files)} WHERE {value} IS NOT NULL").fetchall()
     return {str(row[0]) for row in rows}

@@ -6,9 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from ruleengine import scratch
 from ruleengine.checking.ruleset import Expectation
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
@@ -66,15 +66,16 @@ def tested(folder: Path, opened: Opened, *, update: bool) -> Tested:
     dates: tuple[date, ...] = ()
     case, updated = None, False
     try:
-        with TemporaryDirectory(prefix="ruleengine-suite-") as place:
-            suite = read(folder, opened, Path(place), renew=update)
+        with scratch.folder() as place:
+            kept = place / "store"  # for a store is locked by its folder, as this place is
+            suite = read(folder, opened, kept, renew=update)
             dates = suite.days
             with closing(open_store(suite.profile.store)) as store:
                 versions = _run(suite, store)
                 people = population.read(suite)
                 if update and _update(suite, store, versions, people):
                     updated = True
-                    suite = read(folder, opened, Path(place))
+                    suite = read(folder, opened, kept)
                 problems = _amiss(suite, store, people)
                 rows = () if problems else tuple(_compared(suite, store, versions))
                 case = None if problems else _case(suite, store, people, opened)
