@@ -12,7 +12,7 @@ from ruleengine.store.canonical import object_sql
 from ruleengine.store.names import Names
 from ruleengine.store.relations import ROW_GROUP
 
-COLUMNS = ("customer", "kind", "name", "old", "new", "since", "rule_hash", "evidence")
+COLUMNS = leaves.ROW_FIELDS
 
 
 class Evidence:

@@ -144,9 +144,7 @@ def recounted(connection: Any, version: Version, known: str, held: str, names: N
 
     def size(kind: str, name: str, value: str | None) -> int:
         it = names.find(kind, name)
-        if it is None or (value is not None and value not in it.values):
-            return 0
-        return found.get((it.id, 1 if value is None else 1 + it.values.index(value)), 0)
+        return 0 if it is None else found.get((it.id, it.position(value)), 0)
 
     def sizes(kind: str, ladders: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
         return {name: {value: size(kind, name, value) for value in values} for name, values in ladders.items()}

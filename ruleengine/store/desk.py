@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 
-from ruleengine.diagnostics import codes
 from ruleengine.store import (
     canonical,
     carried,
@@ -31,7 +30,7 @@ from ruleengine.store.ledger import Ledger, update_run
 from ruleengine.store.names import Names
 from ruleengine.store.publishing import SERIAL_STEP, Publication
 from ruleengine.store.records import Identity, Json, Run, RunHeader, RunState, Version, VersionKind
-from ruleengine.store.refusals import RefusedError
+from ruleengine.store.refusals import refuse_superseded
 from ruleengine.store.relations import Shape, read
 from ruleengine.store.sqlite import Connection, Row, transaction
 from ruleengine.store.steps import reach
@@ -162,7 +161,7 @@ class Desk:
         row = ledger.run_row(self.ledger, run_id)
         run = versions.run(dict(row))
         current = self.current()
-        self._refuse_superseded(run, current)
+        refuse_superseded(run, current, lambda day: ledger.in_force(self.ledger, day.isoformat()))
         integrity.check_run(self.ledger, self.folder, run.id)
         number = 1 + (ledger.latest_number(self.ledger) or 0)
         staged = versions.staged(row["staged"])
@@ -221,17 +220,6 @@ class Desk:
         self.reader.see(self.ledger)
         reach("noted")
         return made
-
-    def _refuse_superseded(self, run: Run, current: Version | None) -> None:
-        if run.kind is VersionKind.ROLLBACK:
-            return
-        holds = current.number if current else None
-        if run.detached:
-            holds = ledger.in_force(self.ledger, run.header.as_of.isoformat())
-        if run.base != holds:
-            if run.base is None:
-                raise RefusedError(codes.run_compared_with_nothing(None, run=run.id))
-            raise RefusedError(codes.run_superseded(None, run=run.id, base=run.base))
 
     def sweep(self) -> None:
         sweeping.sweep(self.ledger, self.folder, self._clock(), alive=self.begun)

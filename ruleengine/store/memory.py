@@ -11,14 +11,14 @@ import duckdb
 
 from ruleengine.engines.columns import literal, quote
 from ruleengine.planning.layout import Layout
-from ruleengine.store import versions
+from ruleengine.store import leaves, versions
 from ruleengine.store.files import Folder
 from ruleengine.store.integrity import intact
 from ruleengine.store.records import EDITS
 from ruleengine.store.relations import ROW_GROUP, read
 from ruleengine.store.sqlite import Connection
 
-COLUMNS = ("customer", "kind", "name", "matched", "level", "reached", "below")
+COLUMNS = leaves.CARRIED["memory"]
 
 
 def gather(duck: duckdb.DuckDBPyConnection, layout: Layout, state: str) -> int:

@@ -1,12 +1,13 @@
 """What a store refuses to do, as exceptions that verbs tell apart by type; the words are those of the problem."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
 from ruleengine.store import sqlite
-from ruleengine.store.records import Identity
+from ruleengine.store.records import Identity, Run, Version, VersionKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +94,6 @@ def not_kept(number: int) -> NotKeptError:
     return NotKeptError(codes.version_not_kept(None, version=number))
 
 
-def detached(number: int, as_of: date) -> RefusedError:
-    return RefusedError(codes.version_detached(None, version=number, as_of=as_of.isoformat()))
-
-
 def not_empty(place: str) -> RefusedError:
     return RefusedError(codes.store_not_empty(None, place=place))
 
@@ -115,3 +112,24 @@ def refuse_another(found: Identity, wanted: Identity) -> None:
     ):
         if one != other:
             raise WrongStoreError(codes.store_of_another(None, what=what, found=one, wanted=other))
+
+
+def refuse_superseded(run: Run, current: Version | None, in_force: Callable[[date], int | None]) -> None:
+    """Raise where a run was compared with another version than the one that holds; `in_force` tells that of a day."""
+    if run.kind is VersionKind.ROLLBACK:
+        return
+    holds = current.number if current else None
+    if run.detached:
+        holds = in_force(run.header.as_of)
+    if run.base != holds:
+        if run.base is None:
+            raise RefusedError(codes.run_compared_with_nothing(None, run=run.id))
+        raise RefusedError(codes.run_superseded(None, run=run.id, base=run.base))
+
+
+def refuse_rollback(target: Version, current: Version) -> None:
+    """Raise where a version cannot be brought back."""
+    if target.detached:
+        raise RefusedError(codes.version_detached(None, version=target.number, as_of=target.as_of.isoformat()))
+    if target.number == current.number:
+        raise RefusedError(codes.version_current(None, version=target.number))

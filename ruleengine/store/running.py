@@ -8,6 +8,7 @@ from ruleengine.planning.layout import Layout
 from ruleengine.store import changes, dating, ledger, staging
 from ruleengine.store.comparing import TOUCHED, clear, compare, name_tables, recounted
 from ruleengine.store.desk import Desk
+from ruleengine.store.duck import date_literal
 from ruleengine.store.ledger import update_run
 from ruleengine.store.records import Delta, Run
 from ruleengine.store.relations import Shape, holdings, read
@@ -26,7 +27,7 @@ def stage(desk: Desk, run: Run, duck: duckdb.DuckDBPyConnection, layout: Layout)
     names = ledger.names(desk.ledger).extended(layout)
     evidence = changes.Evidence(layout, names)
     name_tables(duck, names, evidence.extra)
-    day = f"DATE '{run.header.as_of.isoformat()}'"
+    day = date_literal(run.header.as_of)
 
     staging.write_values(duck, desk.folder.values(run.id))
     old = desk.state(duck, base, names)

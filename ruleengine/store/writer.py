@@ -29,7 +29,7 @@ from ruleengine.store.files import LEDGER
 from ruleengine.store.ledger import update_run
 from ruleengine.store.publishing import SERIAL_STEP
 from ruleengine.store.records import Delta, Json, Key, ManualWrite, Run, RunHeader, RunState, Version, VersionKind
-from ruleengine.store.refusals import RefusedError, detached, no_version, of_sqlite, unknown_customer, unusable
+from ruleengine.store.refusals import RefusedError, no_version, of_sqlite, refuse_rollback, unknown_customer, unusable
 from ruleengine.store.sqlite import transaction
 from ruleengine.store.steps import reach
 from ruleengine.store.store import Tables
@@ -107,10 +107,7 @@ class EmbeddedWriter:
             current = self._desk.current()
             if current is None:
                 raise no_version()
-            if target.detached:
-                raise detached(number, target.as_of)
-            if target.number == current.number:
-                raise RefusedError(codes.version_current(None, version=number))
+            refuse_rollback(target, current)
             return restoring.rollback(self._desk, target, current, reason)
 
     def set_manual(self, write: ManualWrite) -> Version:

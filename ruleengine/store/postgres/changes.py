@@ -14,7 +14,7 @@ from ruleengine.store.postgres.session import Session
 from ruleengine.store.steps import reach
 from ruleengine.types import Kind
 
-COLUMNS = "customer, kind, name, old, new, since, rule_hash, evidence"
+COLUMNS = ", ".join(leaves.ROW_FIELDS)
 
 
 def make_salts(session: Session, customers: str) -> None:

@@ -3,14 +3,13 @@
 from dataclasses import replace
 from datetime import datetime
 
-from ruleengine.diagnostics import codes
 from ruleengine.engines.columns import literal
 from ruleengine.store import versions
 from ruleengine.store.postgres import changes, holdings, manual, runs
 from ruleengine.store.postgres.ledger import Ledger
 from ruleengine.store.postgres.session import Session
 from ruleengine.store.records import Identity, Run, RunState, Version, VersionKind
-from ruleengine.store.refusals import RefusedError
+from ruleengine.store.refusals import refuse_superseded
 from ruleengine.store.steps import reach
 from ruleengine.store.versions import moment_text
 
@@ -22,7 +21,7 @@ def publish(
     row = ledger.run_row(run_id)
     run, staged = versions.run(row), versions.staged(row["staged"])
     current = ledger.current()
-    _refuse_superseded(ledger, run, current)
+    refuse_superseded(run, current, ledger.in_force)
     latest = ledger.latest_number()
     number = 1 + (latest or 0)
     if staged.number != number:
@@ -56,18 +55,6 @@ def publish(
     )
     reach("before-commit")
     return made
-
-
-def _refuse_superseded(ledger: Ledger, run: Run, current: Version | None) -> None:
-    if run.kind is VersionKind.ROLLBACK:
-        return
-    holds = current.number if current else None
-    if run.detached:
-        holds = ledger.in_force(run.header.as_of)
-    if run.base != holds:
-        if run.base is None:
-            raise RefusedError(codes.run_compared_with_nothing(None, run=run.id))
-        raise RefusedError(codes.run_superseded(None, run=run.id, base=run.base))
 
 
 def _apply(session: Session, run: Run, number: int) -> None:

@@ -32,8 +32,8 @@ from ruleengine.store.records import (
 from ruleengine.store.refusals import (
     RefusedError,
     StoreUnusableError,
-    detached,
     no_version,
+    refuse_rollback,
     unknown_customer,
 )
 from ruleengine.store.steps import reach
@@ -161,10 +161,7 @@ class PostgresWriter:
         current = self._ledger.current()
         if current is None:
             raise no_version()
-        if target.detached:
-            raise detached(number, target.as_of)
-        if target.number == current.number:
-            raise RefusedError(codes.version_current(None, version=number))
+        refuse_rollback(target, current)
         return self._committed(
             lambda: restoring.rollback(self._session, target, current, self._actor, self._now()).id, reason
         )
