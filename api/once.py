@@ -28,6 +28,8 @@ IdempotencyKey = Annotated[
 
 
 class Once:
+    """Answers that are made but once for each key."""
+
     def __init__(self, published: Published) -> None:
         self._published = published
         self._replies = Replies(published.store.book)

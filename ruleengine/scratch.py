@@ -54,6 +54,7 @@ def _end() -> None:
 
 @contextmanager
 def folder() -> Iterator[Path]:
+    """One folder, until the end of the block."""
     scratch = Scratch()
     try:
         yield scratch.path

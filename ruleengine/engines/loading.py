@@ -35,6 +35,8 @@ _TYPES = {"VARCHAR": "text", "TIMESTAMP WITH TIME ZONE": "timestamp with time zo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
+    """What became of the files of one source."""
+
     source: str
     table: str
     """As the profile writes it."""

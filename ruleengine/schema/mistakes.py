@@ -32,6 +32,7 @@ _WRONG_TYPE = {
 
 
 def problem(places: Places, error: ErrorDetails) -> Problem:
+    """One of pydantic's errors, as a problem at its place."""
     path = tuple(str(part) for part in error["loc"] if part != "folder")  # which is not written
     key = path[-1] if path else MANIFEST
     kind = error["type"]
@@ -84,6 +85,7 @@ _SYNTAX = {
 
 
 def syntax_problem(source: Source, error: tomllib.TOMLDecodeError) -> Problem:
+    """Why a text is no TOML, as a problem at its line."""
     message = str(error)
     found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
     reason = found[1] if found else message
@@ -94,6 +96,7 @@ def syntax_problem(source: Source, error: tomllib.TOMLDecodeError) -> Problem:
 
 
 def line_span(source: Source, number: int) -> Span:
+    """A line, from 1, without the blanks around it."""
     start = source.line_starts[min(number, len(source.line_starts)) - 1]
     line = source.line(number)
     if not line.strip():  # of control characters alone, say

@@ -49,12 +49,16 @@ CREATE TABLE IF NOT EXISTS replies (
 
 
 class Rows(Protocol):
+    """Statements in a transaction."""
+
     def __call__(self, sql: str, *values: object) -> list[Any]:
         """Execute a statement with `?` for its values; the rows that it answers."""
         ...
 
 
 class Book(Protocol):
+    """The small tables of a store."""
+
     def reading(self) -> AbstractContextManager[Rows | None]:
         """One state of the tables; None where nothing was ever written."""
         ...

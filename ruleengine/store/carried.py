@@ -32,11 +32,13 @@ def seal(
 
 
 def sealed(staged: StagedFiles, made: Mapping[str, Blocks]) -> StagedFiles:
+    """With a new nonce, and the hashes of what was made."""
     nonce = secrets.token_hex(NONCE_BYTES)
     return replace(staged, nonce=nonce, carried=hashes(nonce, made))
 
 
 def hashes(nonce: str, made: Mapping[str, Blocks]) -> Mapping[str, str]:
+    """By part."""
     return {part: leaves.carried(part, nonce, *of) for part, of in made.items()}
 
 

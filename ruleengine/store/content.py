@@ -64,6 +64,8 @@ class RunRow(NamedTuple):
 
 
 class VersionRow(NamedTuple):
+    """A version, its parts as every store writes them."""
+
     number: int
     run: str
     header: str
@@ -78,6 +80,8 @@ Rows: TypeAlias = Callable[[Sequence[str]], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
+    """One state of a store, while it is packed."""
+
     identity: Identity
     current: int | None
     secret: str | None

@@ -69,6 +69,7 @@ def forgotten(connection: Connection) -> Forgotten:
 
 
 def publish(desk: Desk, customers: Sequence[Key], current: Version, serial: int, reason: str, book: Book) -> Version:
+    """The version that forgets them; NotThereError of a customer of whom there is nothing."""
     known = with_secret(forgotten(desk.ledger))
     refuse_again(known, customers)
     number = 1 + (ledger.latest_number(desk.ledger) or 0)
@@ -137,6 +138,7 @@ def with_secret(known: Forgotten) -> Forgotten:
 
 
 def refuse_again(known: Forgotten, customers: Iterable[Key]) -> None:
+    """Raise where one of them was forgotten before."""
     for customer in customers:
         if customer in known:
             raise RefusedError(codes.customer_forgotten(None, customer=str(customer)))
@@ -178,6 +180,7 @@ def losses(customer: Key, document: bytes) -> Iterator[Change]:
 
 
 def remaining(before: Counts, lost: Sequence[Change], customers: int) -> Counts:
+    """The sizes without so many customers and what they had."""
     return replace(editing.counts(before, lost), customers=before.customers - customers)
 
 

@@ -33,6 +33,8 @@ _COLUMNS = "id, kind, actor, asked, asked_at, begun_at, progress, cancelled, set
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
+    """What was asked, and what is known of it."""
+
     id: str
     kind: JobKind
     actor: str
@@ -63,6 +65,8 @@ class BusyError(Exception):
 
 
 class Jobs:
+    """The jobs of a store."""
+
     def __init__(self, book: Book, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._book = book
         self._now = clock

@@ -21,6 +21,8 @@ ANSWERED_WITHIN = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
+    """An answer, as it is sent again."""
+
     status: int
     headers: Mapping[str, str]
     body: str
@@ -38,6 +40,8 @@ class Known(Enum):
 
 
 class Replies:
+    """The replies that a store keeps, by owner and key."""
+
     def __init__(self, book: Book, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._book = book
         self._now = clock

@@ -15,6 +15,8 @@ HowFar = Mapping[str, Any]
 
 
 class Seen:
+    """The note of one database."""
+
     def __init__(self, database: Path) -> None:
         self.path = database.with_suffix(".seen")
 

@@ -51,6 +51,7 @@ def fresh(folder: Folder) -> Iterator[Folder]:
 
 
 def clear(folder: Folder) -> None:
+    """Take away what somebody left behind who did not come to an end."""
     for of in (folder.runs, folder.salts):
         for path in of.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()

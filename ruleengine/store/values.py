@@ -13,6 +13,7 @@ from ruleengine.types import Kind, Type
 
 
 def columns_text(columns: Sequence[ValueColumn]) -> str:
+    """The columns of values as JSON, as the ledger has them."""
     return json.dumps([asdict(column) for column in columns], ensure_ascii=False)
 
 

@@ -175,6 +175,7 @@ def make_key(file: Path) -> Path:
 
 
 def private_key(file: Path) -> Ed25519PrivateKey:
+    """A key that `make_key` wrote; NotUsableError of any other file."""
     try:
         key = serialization.load_pem_private_key(file.read_bytes(), None)
     except OSError as error:
@@ -187,6 +188,7 @@ def private_key(file: Path) -> Ed25519PrivateKey:
 
 
 def public_key(file: Path) -> Ed25519PublicKey:
+    """Its other half; likewise."""
     try:
         key = serialization.load_pem_public_key(file.read_bytes())
     except OSError as error:

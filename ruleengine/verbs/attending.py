@@ -39,6 +39,8 @@ class Attempt:
 
 
 class Attended(Attempt):
+    """An attempt whose job others look at, and may cancel."""
+
     def __init__(self, jobs: Jobs, job: Job, clock: Clock) -> None:
         self.run_id = job.id
         self.outcome: Mapping[str, Any] = failed("it came to no end")

@@ -13,6 +13,8 @@ from ruleengine.verbs.anchors import Lines, Signatures
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
+    """What an audit came to."""
+
     ruleset: str
     good: bool
     versions: int
@@ -32,6 +34,8 @@ class Verified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchored:
+    """The line that was written."""
+
     ruleset: str
     file: str
     version: int
@@ -42,6 +46,8 @@ class Anchored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeKey:
+    """The files of a pair of keys."""
+
     private: str
     public: str
 

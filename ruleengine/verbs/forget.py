@@ -14,6 +14,8 @@ from ruleengine.verbs import published
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetReport:
+    """The version that forgot them."""
+
     ruleset: str
     customers: tuple[Key, ...]
     version: int

@@ -56,6 +56,8 @@ class RunStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanStatus:
+    """A plan as it is now; fields that it has in common with a run mean the same."""
+
     id: str
     state: str
     """`running`, `done`, `failed` or `cancelled`."""

@@ -17,6 +17,8 @@ from ruleengine.verbs.outcome import NotUsableError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
+    """What was loaded where."""
+
     ruleset: str
     profile: str
     tables: tuple[Loaded, ...]

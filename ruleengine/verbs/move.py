@@ -14,6 +14,8 @@ from ruleengine.verbs import published
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
+    """What was carried."""
+
     ruleset: str
     source: str
     """The profile whose store was carried; it is left as it is."""

@@ -40,6 +40,8 @@ class RuleVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleHistory:
+    """The versions that changed a rule."""
+
     ruleset: str
     rule: str
     entries: tuple[RuleVersion, ...]

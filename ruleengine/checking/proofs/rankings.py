@@ -11,6 +11,8 @@ from ruleengine.types import COUNT
 
 
 class Rankings:
+    """Those of one ruleset: a customer has one place in each, wherever it is asked for."""
+
     def __init__(self, world: World, leaves: Leaves) -> None:
         self._world = world
         self._leaves = leaves

@@ -18,6 +18,8 @@ FORMAT = 2
 
 
 class PostgresBook:
+    """The tables in a schema, which a migration makes; locks are advisory ones."""
+
     def __init__(
         self,
         reading: Callable[[], AbstractContextManager[Ledger | None]],

@@ -21,6 +21,8 @@ PAUSE = 1.0
 
 
 class Connections:
+    """Those of one process to the store of a profile."""
+
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._local = threading.local()
