@@ -21,7 +21,7 @@ from ruleengine.store.refusals import NotKeptError
 from . import parameters, problems
 from .access import Access
 from .models.read import MOST_IDS, Batch, Customer, Customers
-from .openapi import ETAG, body_of, refusals
+from .openapi import ETAG, OF_BODY, body_of, refusals
 from .provenance import FRESH, Provenance, Published, dumped
 
 CUSTOMER = "/v1/customers/{id}"
@@ -141,15 +141,7 @@ class CustomerRoutes:
                 summary="What many customers have",
                 description=f"As for one, for at most {MOST_IDS:,} at once, all from the current version.",
                 tags=["read"],
-                responses=refusals(
-                    problems.body_unreadable,
-                    problems.parameter_unknown,
-                    problems.parameter_invalid,
-                    problems.body_late,
-                    problems.body_too_large,
-                    problems.media_type_unsupported,
-                    problems.body_invalid,
-                ),
+                responses=refusals(*OF_BODY),
                 openapi_extra=body_of(Batch),
             ),
         ]

@@ -39,6 +39,17 @@ ETAG: dict[int | str, dict[str, Any]] = {
 }
 """The responses of an operation that a client need not be sent twice."""
 
+OF_BODY = (
+    problems.body_unreadable,
+    problems.parameter_unknown,
+    problems.parameter_invalid,
+    problems.body_late,
+    problems.body_too_large,
+    problems.media_type_unsupported,
+    problems.body_invalid,
+)
+"""How an operation can fail that reads its body by itself."""
+
 DESCRIPTION = """\
 Tags, tiers and classes of customers, as published. Every answer comes from one version, whole, and says from which.
 Names and keys in paths are percent-encoded, each segment by itself. Problems follow RFC 9457; programs tell them apart

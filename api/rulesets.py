@@ -18,20 +18,11 @@ from ruleengine.verbs.shapes import as_json
 
 from . import parameters, problems
 from .models.author import CheckedRules, CurrentRules, Evaluated, RulesToCheck, ToEvaluate
-from .openapi import ETAG, body_of, refusals
+from .openapi import ETAG, OF_BODY, body_of, refusals
 from .provenance import FRESH, Published, dumped
 
 M = TypeVar("M", bound=BaseModel)
 MOST_RULESETS = 32
-_OF_BODIES = (
-    problems.body_unreadable,
-    problems.parameter_unknown,
-    problems.parameter_invalid,
-    problems.body_late,
-    problems.body_too_large,
-    problems.media_type_unsupported,
-    problems.body_invalid,
-)
 
 
 def router(published: Published) -> APIRouter:
@@ -69,7 +60,7 @@ def router(published: Published) -> APIRouter:
         operation_id="checkRules",
         summary="What is wrong with rules",
         description="Every problem of these rule files, with its place and a way out. Nothing is stored.",
-        responses=refusals(*_OF_BODIES),
+        responses=refusals(*OF_BODY),
         openapi_extra=body_of(RulesToCheck),
     )
     async def check(request: Request) -> Response:
@@ -92,7 +83,7 @@ def router(published: Published) -> APIRouter:
             "Facts in, tags, levels and values out, each explained. The customer is one whom no earlier version knew; "
             "what is not given is missing, and budgets reach him. Without `files` the rules are those in force."
         ),
-        responses=refusals(*_OF_BODIES, problems.rules_invalid),
+        responses=refusals(*OF_BODY, problems.rules_invalid),
         openapi_extra=body_of(ToEvaluate),
     )
     async def evaluate(request: Request) -> Response:
