@@ -7,7 +7,7 @@ from typing import Any
 
 import z3
 
-from ruleengine.checking.expressions import Aggregate, Expression, Junction, Window
+from ruleengine.checking.expressions import Aggregate, EventValue, Expression, Junction, Window, walk
 from ruleengine.checking.proofs.extents import Extent, extent
 from ruleengine.functions.aggregates import Aggregation
 from ruleengine.types import Kind, Type
@@ -303,8 +303,7 @@ def _nested(inner: Group, outer: Group, today: Term) -> Iterator[Term]:
 
 
 def _shares_columns(argument: Expression | None, where: Expression | None) -> bool:
-    from ruleengine.checking.expressions import EventValue, walk
-
+    """Whether a filter reads columns of what is summed up, so that it bounds the sum."""
     if argument is None or where is None:
         return False
     read = [{part.column for part in walk(side) if isinstance(part, EventValue)} for side in (argument, where)]
