@@ -62,7 +62,7 @@ def emit(
 ) -> Program:
     """The statements of a plan, for one engine.
 
-    `clocks` says of each events source how its times lie; what is `known` saves work, of DuckDB alone.
+    `clocks` says of each events source how its times lie; what is `known` saves work.
     """
     return _Emitter(folded(plan, known or {}), dialect, clocks, known or {}).program()
 
