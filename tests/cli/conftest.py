@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from ruleengine.cli.commands import program
+from ruleengine.engines.duckdb import DuckDB
 
 FILES = {
     "ruleset.toml": """\
@@ -124,3 +125,16 @@ def _published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def published(_published_once: Path, tmp_path: Path) -> Path:
     """The shop with version 1."""
     return shutil.copytree(_published_once, tmp_path / "shop")
+
+
+@pytest.fixture
+def changing_data(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order comes in while a run computes."""
+    compute = DuckDB.run
+
+    def run(self: DuckDB, *rest: object) -> object:
+        with open(published / "data/orders.csv", "a") as orders:
+            orders.write("1,2026-03-02 10:00,5,paid\n")
+        return compute(self, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DuckDB, "run", run)

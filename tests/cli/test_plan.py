@@ -242,20 +242,9 @@ def test_a_store_of_other_customers_is_refused(ask: Ask, published: Path) -> Non
     assert ask("plan", published, "--as-of", DAY).code == 5
 
 
-def test_data_that_changes_meanwhile_is_refused(
-    ask: Ask, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from ruleengine.engines.duckdb import DuckDB
-
+@pytest.mark.usefixtures("changing_data")
+def test_data_that_changes_meanwhile_is_refused(ask: Ask, published: Path, tmp_path: Path) -> None:
     other = shutil.copytree(published, tmp_path / "other")
-    compute = DuckDB.run
-
-    def run(self: DuckDB, *rest: object) -> object:
-        with open(published / "data/orders.csv", "a") as orders:
-            orders.write("1,2026-03-02 10:00,5,paid\n")
-        return compute(self, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(DuckDB, "run", run)
 
     answer = ask("plan", published, "--as-of", DAY, "--against", other)
 

@@ -171,19 +171,8 @@ def test_bad_data_fails_the_run_and_the_last_version_stays(
     store.close()
 
 
-def test_a_source_that_changes_during_the_run_is_an_error(
-    ask: Ask, published: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from ruleengine.engines.duckdb import DuckDB
-
-    compute = DuckDB.run
-
-    def run(self: DuckDB, *rest: object) -> object:
-        with open(published / "data/orders.csv", "a") as orders:
-            orders.write("1,2026-03-02 10:00,5,paid\n")
-        return compute(self, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(DuckDB, "run", run)
+@pytest.mark.usefixtures("changing_data")
+def test_a_source_that_changes_during_the_run_is_an_error(ask: Ask, published: Path) -> None:
     (published / "data/customers.csv").write_text("customer_id,country\n1,DE\n2,DE\n3,DE\n4,\n")
 
     answer = ask("run", published, "--as-of", DAY)
