@@ -21,7 +21,7 @@ from ruleengine.verbs import jobs
 
 from .edge import Exchange
 from .openapi import refusals
-from .provenance import Published
+from .provenance import NOW, Published
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 RUNS = 100
@@ -136,6 +136,6 @@ def router(published: Published, metrics: Metrics) -> APIRouter:
     )
     async def read() -> Response:
         text = await published.slowly(metrics.text)
-        return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(text, headers=NOW, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return routes

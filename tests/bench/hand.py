@@ -59,7 +59,7 @@ class Postgres(DuckDB):
         """As a number: what follows time and order_id in a text that sorts as they do. Nothing is missing, no time is
         before 2000, and no order_id below zero."""
         order = "encode(timestamp_send(ordered_at) || int8send(order_id), 'hex')"
-        return f"array_position({channels}, substr(max({order} || channel COLLATE \"C\"), 33))"
+        return f'array_position({channels}, substr(max({order} || channel COLLATE "C"), 33))'
 
     def categories(self, categories: str) -> str:
         return f"bit_count(bit_or(1 << (array_position({categories}, category)))::bit(32))"
