@@ -34,7 +34,7 @@ from ruleengine.store.records import (
 from ruleengine.store.refusals import NotKeptError, RefusedError, no_version
 from ruleengine.store.store import Store
 from ruleengine.verbs import published
-from ruleengine.verbs.explain import facts_of, ruleset_of
+from ruleengine.verbs.explain import facts_of, overflows_told, ruleset_of
 
 Settable = Literal["tag", "tier"]
 
@@ -247,12 +247,14 @@ class _Evaluated:
         budgets = frozenset(name for kind, name in now if kind == "tag")
         facts: Facts = replace(facts_of(ruleset, values, current.as_of, settings), budgets=budgets)
         previous = store.in_force(current.as_of - timedelta(days=1))
+        with overflows_told(ruleset):
+            outcome = evaluate(ruleset, facts, current.as_of)
         return cls(
             ruleset=ruleset,
             current=current,
             key=key,
             values={**values, **_labelled(ruleset, current.as_of, facts)},
-            outcome=evaluate(ruleset, facts, current.as_of),
+            outcome=outcome,
             now=now,
             before=_held(store, key, previous) or {},
         )

@@ -3,6 +3,7 @@
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -24,13 +25,13 @@ from ruleengine.checking.expressions import (
 from ruleengine.checking.ruleset import Because, ManualTag, Rule, Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import ProblemError
-from ruleengine.interpreter import Facts, LadderTrace, TagTrace, Trace, shortest_way
+from ruleengine.interpreter import Facts, LadderTrace, Overflow, TagTrace, Trace, shortest_way
 from ruleengine.interpreter import explain as trace
 from ruleengine.interpreter.memory import from_values
 from ruleengine.schema import Manifest
 from ruleengine.source import Source
 from ruleengine.store.records import GIVEN, Key, Kind, Setting, StoredValues, Version
-from ruleengine.store.refusals import NotKeptError
+from ruleengine.store.refusals import NotKeptError, RefusedError
 from ruleengine.store.store import Store
 from ruleengine.types import Value
 from ruleengine.verbs import published
@@ -193,7 +194,9 @@ def explained_in(
         if isinstance(rule, ManualTag):
             made.append(_set_by_hand(rule, document, by_hand))
         else:
-            made.append(explained(trace(ruleset, facts, version.as_of, (rule.kind, rule.name)), document, by_hand))
+            with overflows_told(ruleset):
+                found = trace(ruleset, facts, version.as_of, (rule.kind, rule.name))
+            made.append(explained(found, document, by_hand))
     return tuple(made)
 
 
@@ -215,7 +218,22 @@ def explained_now(
         "tiers": {name: {"level": value}} if held and kind == "tier" else {},
         "classes": {name: {"value": value}} if held and kind == "class" else {},
     }
-    return explained(trace(ruleset, facts_of(ruleset, values, as_of), as_of, (kind, name)), document)
+    with overflows_told(ruleset):
+        found = trace(ruleset, facts_of(ruleset, values, as_of), as_of, (kind, name))
+    return explained(found, document)
+
+
+@contextmanager
+def overflows_told(ruleset: Ruleset) -> Iterator[None]:
+    """Numbers that are too large, as a problem: a run need not have met them, where another part had decided."""
+    try:
+        yield
+    except Overflow as overflow:
+        found = ruleset.metrics.get(overflow.name) if overflow.kind == "metric" else None
+        if found is not None:
+            raise RefusedError(codes.overflow(found.span, name=f"`{overflow.name}`")) from None
+        span = next((rule.span for rule in ruleset.order if rule.name == overflow.name), None)
+        raise RefusedError(codes.overflow(span, name=f"“{overflow.name}”")) from None
 
 
 def facts_of(ruleset: Ruleset, values: StoredValues, as_of: date, settings: Sequence[Setting] | None = None) -> Facts:

@@ -37,7 +37,8 @@ def is_given(answers: Answers, answer: str | tuple[str, str]) -> bool:
 def tags() -> list[Rule]:
     barred = negation(U)
     matches = conjunction(P, barred)
-    best = f"(n default -1000) * 1000 - customer_id among ({P})"
+    worth = "(n default -1000) * 1000 - customer_id"
+    best = f"{worth} among ({P})"
     last = f"(n default 1000) * 1000 + customer_id lowest best among ({P})"
     return [
         Rule(f'tag "plain" when {P}', "plain", P),
@@ -68,6 +69,8 @@ def tags() -> list[Rule]:
         ),
         Rule(f'tag "limited" when {P} limit 5 by n', "limited", f"rank({best}) <= 5"),
         Rule(f'tag "least" when {P} limit 5 by lowest n', "least", f"rank({last}) <= 5"),
+        # More than have a value, fewer than all.
+        Rule(f'tag "most" when {Q} limit 60 by n', "most", f"rank({worth} among {Q}) <= 60"),
         Rule('manual tag "by hand"\ntag "had by hand" when has tag "by hand"', "had by hand", HELD),
         Rule('tag "had" when had tag "plain"', "had", HELD),
     ]

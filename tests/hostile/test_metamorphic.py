@@ -179,7 +179,7 @@ def histories(draw: Draw, clock: Clock, relate: Callable[[Draw, date], list[Same
     visits: list[edges.Row] = [
         {"customer_id": key, "visited_at": chance.choice(moments[:10])} for key in range(0, most, 3)
     ]
-    visits = [it for it in visits for _ in range(it["customer_id"] % 5)]
+    visits = [dict(it) for it in visits for _ in range(it["customer_id"] % 5)]
     edges.spread(visits, {"page": KINDS, "size": (1, 10, 9, -3)}, chance)
     rows: list[edges.Row] = [{"customer_id": key} for key in range(most)]
     edges.spread(rows, {"t": [*KINDS, None], **{name: [None] for name in NOTHING}}, chance)
@@ -223,7 +223,7 @@ EXPRESSIONS = {
 
 
 FEW = settings(LOOK, max_examples=2)
-MORE = settings(LOOK, max_examples=8)
+MORE = settings(LOOK, max_examples=5)
 
 
 @pytest.mark.parametrize("of", EXPRESSIONS)
@@ -295,7 +295,7 @@ def test_tags_that_say_the_same(case: Case) -> None:
 
 
 @pytest.mark.slow
-@settings(LOOK, max_examples=40)
+@settings(LOOK, max_examples=25)
 @given(cases(ruleset))
 def test_tags_that_say_the_same_at_length(case: Case) -> None:
     examine_tags(case, duckdb_adapter.run_sql)
@@ -381,7 +381,7 @@ def sql(case: Case, dialect: Dialect) -> list[str]:
     return [dialect.sql(statement.tree) for statement in program.statements]
 
 
-@settings(LOOK, max_examples=8)
+@settings(LOOK, max_examples=5)
 @given(cases())
 def test_formatting_changes_no_sql(case: Case) -> None:
     for language in ("en", "zh"):
