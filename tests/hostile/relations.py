@@ -332,6 +332,11 @@ def aggregates(kinds: Sequence[str], as_of: date) -> Iterator[Same]:
     for days in ("active_days(orders)", "count(distinct orders.ordered_at)"):
         one = "first(orders) = latest(orders)"
         yield f"if {one} then {days} else 0", f"if {one} then 1 else 0"
+    for last in (as_of - timedelta(days) for days in (0, 1, 6, 7, 29, 30)):
+        before = f"days since latest(orders where orders.ordered_at < {last})"
+        gap = f"{before} - days since {last}"
+        there = f"latest(orders) = {last}"
+        yield f"if {there} then latest_gap_days(orders) else 0", f"if {there} then {gap} else 0"
     yield "longest_gap_days(orders) >= latest_gap_days(orders)", "if active_days(orders) >= 2 then true else nothing"
 
 
