@@ -278,6 +278,19 @@ def windowed(as_of: date, start: int) -> Iterator[Same]:
     )
 
 
+def halved(as_of: date) -> Iterator[Same]:
+    """What looks at all time beside a window, and is put together of the events before it and those in it."""
+    early = f"where orders.ordered_at <= {as_of - timedelta(30)}"
+    for of in ("count(orders{0})", "sum(orders.amount{0})"):
+        yield of.format(""), f"{of.format('')} during last 30 days + {of.format(f' {early}')}"
+    yield "average(orders.amount)", "sum(orders.amount) / count(orders.amount)"
+    yield "max(orders.amount)", "-min(-orders.amount)"
+    yield "first(orders.order_id)", "min(orders.order_id)"
+    yield "latest(orders.order_id)", "max(orders.order_id)"
+    yield "first(orders)", "min(orders.ordered_at)"
+    yield "latest(orders)", "max(orders.ordered_at)"
+
+
 # -- aggregates ------------------------------------------------------------------------------------------------
 
 

@@ -38,6 +38,7 @@ from tests.hostile.relations import (
     aggregates,
     comparisons,
     dates,
+    halved,
     listed,
     logic,
     numbers,
@@ -218,6 +219,7 @@ EXPRESSIONS = {
     "conditions": conditions(),
     **{f"windows, {clock}": windowed_histories(clock) for clock in get_args(Clock)},
     "aggregates": counted_histories(),
+    "halves": histories("ours", lambda draw, as_of: list(halved(as_of))),
     "rankings": populations(),
 }
 
