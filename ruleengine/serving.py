@@ -143,6 +143,7 @@ def _answer(settings: Serving, manifest: Manifest, store: "Store", listener: soc
         server.run(sockets=[listener])
     finally:
         gc.unfreeze()
+        log.flush()
 
 
 # -- several processes -------------------------------------------------------------------------------------

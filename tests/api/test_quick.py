@@ -291,6 +291,7 @@ def test_it_is_counted_and_logged(published: Store) -> None:
 
     *_, (_, _, figures) = asyncio.run(server.ask(sent, sent, request("/metrics")))
 
+    log.flush()
     first, second, _ = map(json.loads, stream.getvalue().splitlines())
     assert len(server.at_once) == 1
     assert {name for name in first if first[name] != second[name]} <= {"time", "milliseconds"}
