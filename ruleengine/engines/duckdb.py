@@ -10,25 +10,17 @@ import duckdb
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.diagnostics import codes
 from ruleengine.diagnostics.problem import Problem, ProblemError
-from ruleengine.engines.columns import literal, quote
+from ruleengine.engines.columns import literal
 from ruleengine.engines.connecting import connected
 from ruleengine.engines.engine import Engine, Rows, TooLarge
 from ruleengine.engines.files import FileBinder, reason_of
 from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.engines.interruption import interruptible
 from ruleengine.planning.layout import Layout
-from ruleengine.planning.plan import Plan
 from ruleengine.schema import Profile
 from ruleengine.scratch import Scratch
 from ruleengine.sql.dialect import Dialect
 from ruleengine.sql.duckdb import DUCKDB
-from ruleengine.sql.known import MOST_TEXTS, Known, wanted_texts
-from ruleengine.sql.scans import source_relation
-
-FIRST_LOOK = 50_000
-"""So many events show whether it is worth looking if a column holds few texts."""
-LONGEST_TEXTS = 4_000
-"""Characters of all texts of a column, which are written into statements."""
 
 
 class DuckDB(Engine):
@@ -48,7 +40,7 @@ class DuckDB(Engine):
             with interruptible(self.connection):
                 self._binder = FileBinder(self.connection, ruleset, profile, self._spill, forgotten)
                 self.problems.extend(self._binder.bind())
-                self.clocks, self._every_key = self._binder.clocks, self._binder.every_key
+                self.clocks, self.every_key = self._binder.clocks, self._binder.every_key
                 self.left_out = self._binder.left_out
         except duckdb.Error as error:
             self.close()
@@ -97,30 +89,6 @@ class DuckDB(Engine):
             run(macro)
 
     # -- looking at the data ----------------------------------------------------------------------------
-
-    def known(self, plan: Plan) -> dict[str, Known]:
-        texts: dict[str, dict[str, tuple[str, ...]]] = {}
-        for source, column in wanted_texts(plan):
-            found = self._few_texts(source, column)
-            if found is not None:
-                texts.setdefault(source, {})[column] = found
-        return {
-            source: Known(every_key=source in self._every_key, texts=texts.get(source, {}))
-            for source in plan.ruleset.events
-        }
-
-    def _few_texts(self, source: str, column: str) -> tuple[str, ...] | None:
-        """All that a column holds, by code point; None where that is many or long."""
-        values = f"(SELECT {quote(column)} AS value FROM {quote(source_relation(source))})"
-        rows: Rows = []
-        for some in (f"(SELECT * FROM {values} LIMIT {FIRST_LOOK})", values):
-            _, rows = self.query(f"SELECT DISTINCT value FROM {some} WHERE value IS NOT NULL LIMIT {MOST_TEXTS + 1}")
-            if len(rows) > MOST_TEXTS:
-                return None
-        texts = sorted(text for (text,) in rows)
-        if sum(map(len, texts)) > LONGEST_TEXTS or any("\0" in text for text in texts):
-            return None
-        return tuple(texts)
 
     def _damaged(self, error: duckdb.Error) -> Problem | None:
         """The source that a statement could not read, which DuckDB names not at all, or by its path alone."""

@@ -1,13 +1,14 @@
 """What every engine does: it binds sources, computes plans on them, and says what it found."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import duckdb
+from sqlglot import exp
 
 from ruleengine.checking.expressions import IsMissing, MetricValue
 from ruleengine.checking.guards import FreshCheck, SourceCheck
@@ -17,10 +18,11 @@ from ruleengine.diagnostics.problem import Problem, ProblemError, Problems
 from ruleengine.planning.layout import Layout
 from ruleengine.planning.plan import Plan, plan
 from ruleengine.schema import Profile
+from ruleengine.sql import build
 from ruleengine.sql.dialect import Clock, Dialect
 from ruleengine.sql.guards import GuardQuery, Guards
-from ruleengine.sql.known import Known
-from ruleengine.sql.scans import Scans
+from ruleengine.sql.known import MOST_TEXTS, Known, wanted_texts
+from ruleengine.sql.scans import Scans, source_relation
 from ruleengine.sql.statements import Counted, Program, emit
 from ruleengine.types import BOOLEAN
 
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 """Told the purpose of each step as it begins."""
 Rows = list[tuple[Any, ...]]
+
+FIRST_LOOK = 50_000
+"""So many events show whether it is worth looking if a column holds few texts."""
+LONGEST_TEXTS = 4_000
+"""Characters of all texts of a column, which are written into statements."""
 
 
 class TooLarge(Exception):  # noqa: N818  # the mistake is in the data
@@ -129,6 +136,8 @@ class Engine(ABC):
         self.profile = profile
         self.clocks: Mapping[str, Clock] = {}
         """By events source, how its times lie."""
+        self.every_key: Set[str] = frozenset()
+        """Events sources of which every event has a key, which no other has."""
         self.problems = Problems()
         self.left_out = 0
         """Customers of the data who were forgotten, and of whom nothing is seen."""
@@ -170,10 +179,6 @@ class Engine(ABC):
     def keep(self) -> None:  # noqa: B027  # nothing to do where there is no database
         """Keep what was made on `database` since the sources were bound."""
 
-    @abstractmethod
-    def known(self, plan: Plan) -> dict[str, Known]:
-        """What the statements of a plan can make use of."""
-
     def interruptible(self) -> AbstractContextManager[None]:
         """Within, Ctrl-C ends the statement at work and arises as KeyboardInterrupt."""
         return nullcontext()
@@ -181,6 +186,38 @@ class Engine(ABC):
     @abstractmethod
     def begin_again(self) -> None:
         """Forget what was computed before, where new tables do not replace the old ones."""
+
+    # -- looking at the data ----------------------------------------------------------------------------
+
+    def known(self, plan: Plan) -> dict[str, Known]:
+        """What the statements of a plan can make use of."""
+        texts: dict[str, dict[str, tuple[str, ...]]] = {}
+        for source, column in wanted_texts(plan, self.dialect):
+            found = self._few_texts(source, column)
+            if found is not None:
+                texts.setdefault(source, {})[column] = found
+        return {
+            source: Known(every_key=source in self.every_key, texts=texts.get(source, {}))
+            for source in plan.ruleset.events
+        }
+
+    def _few_texts(self, source: str, column: str) -> tuple[str, ...] | None:
+        """All that a column holds, by code point; None where that is many or long."""
+        value = build.column("value")
+        values = exp.Select(expressions=[build.named(build.column(column), "value")])
+        values = values.from_(build.table(source_relation(source)))
+        rows: Rows = []
+        for some in (values.limit(FIRST_LOOK), values):
+            asked = exp.Select(expressions=[value]).distinct()
+            asked = asked.from_(exp.Subquery(this=some, alias=exp.TableAlias(this=build.name("some"))))
+            asked = asked.where(build.is_known(value)).limit(MOST_TEXTS + 1)
+            _, rows = self.query(self.dialect.sql(asked))
+            if len(rows) > MOST_TEXTS:
+                return None
+        texts = sorted(text for (text,) in rows)
+        if sum(map(len, texts)) > LONGEST_TEXTS or any("\0" in text for text in texts):
+            return None
+        return tuple(texts)
 
     # -- computing --------------------------------------------------------------------------------------
 

@@ -22,12 +22,10 @@ from ruleengine.engines.engine import Engine, Rows, TooLarge
 from ruleengine.engines.forgotten import NOBODY, Forgotten
 from ruleengine.engines.tables import TableBinder
 from ruleengine.planning.layout import Layout
-from ruleengine.planning.plan import Plan
 from ruleengine.schema import Profile
 from ruleengine.scratch import Scratch
 from ruleengine.sql.dialect import Dialect
 from ruleengine.sql.expressions import exact_type
-from ruleengine.sql.known import Known
 from ruleengine.sql.postgres import POSTGRES, short
 from ruleengine.types import Kind, Type
 
@@ -53,7 +51,7 @@ class Postgres(Engine):
             binder = TableBinder(self.connection, ruleset, profile, forgotten)
             self.problems.extend(binder.bind())
             self.clocks, self.left_out = binder.clocks, binder.left_out
-            self._every_key = binder.every_key
+            self.every_key = binder.every_key
             self.keep()
         except psycopg.Error as error:
             self.close()
@@ -68,9 +66,6 @@ class Postgres(Engine):
         # While sources are bound, names are looked up as the database says, and never among what is ours.
         path = "concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp')"
         self.query(f"SELECT set_config('search_path', {path}, true)")
-
-    def known(self, plan: Plan) -> dict[str, Known]:
-        return {source: Known(every_key=source in self._every_key) for source in plan.ruleset.events}
 
     def query(self, sql: str) -> tuple[list[str], Rows]:
         try:

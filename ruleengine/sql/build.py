@@ -97,6 +97,11 @@ def cast(expression: exp.Expression, type: str) -> exp.Expression:
     return exp.Cast(this=expression, to=exp.DataType.build(type, dialect="duckdb"))
 
 
+def bits(place: exp.Expression) -> exp.Expression:
+    """A bit for each place that rows have."""
+    return call("bit_or", binary(exp.BitwiseLeftShift, cast(number(1), "BIGINT"), place))
+
+
 def number(value: int) -> exp.Expression:
     literal = exp.Literal.number(str(abs(value)))
     return exp.Paren(this=exp.Neg(this=literal)) if value < 0 else literal

@@ -55,6 +55,14 @@ class Dialect(ABC):
         """Whether a text starts with, ends with or contains another."""
 
     @abstractmethod
+    def place(self, texts: Sequence[str], value: exp.Expression) -> exp.Expression:
+        """Which of the texts a value is, from 1; missing if it is."""
+
+    @abstractmethod
+    def text_at(self, texts: Sequence[str], place: exp.Expression) -> exp.Expression:
+        """The text at such a place; missing if that is."""
+
+    @abstractmethod
     def hashed(self, text: exp.Expression) -> exp.Expression:
         """The first 8 hex digits of the SHA-256 of a text in UTF-8, as a whole number."""
 
@@ -99,6 +107,10 @@ class Dialect(ABC):
     @abstractmethod
     def middle(self, low: exp.Expression, high: exp.Expression, scale: int) -> exp.Expression:
         """The mean of two exact numbers, added up exactly, then divided as doubles; of the same one its double."""
+
+    @abstractmethod
+    def different(self, place: exp.Expression, condition: exp.Expression | None) -> exp.Expression:
+        """How many different places below 63 the rows have that meet a condition; missing ones are none."""
 
     @abstractmethod
     def at_end(

@@ -58,6 +58,12 @@ class DuckDB(Dialect):
     def text_test(self, operator: TextOperator, operand: exp.Expression, text: exp.Expression) -> exp.Expression:
         return build.call(_TEXT_TESTS[operator], operand, text)
 
+    def place(self, texts: Sequence[str], value: exp.Expression) -> exp.Expression:
+        return build.call("list_position", _list(texts), value)
+
+    def text_at(self, texts: Sequence[str], place: exp.Expression) -> exp.Expression:
+        return build.call("list_extract", _list(texts), place)
+
     def hashed(self, text: exp.Expression) -> exp.Expression:
         digits = build.call("left", build.call("sha256", text), build.number(8))
         return build.cast(build.call("concat", build.text("0x"), digits), "BIGINT")
@@ -85,6 +91,13 @@ class DuckDB(Dialect):
 
     def middle(self, low: exp.Expression, high: exp.Expression, scale: int) -> exp.Expression:
         return build.call("middle", low, high, *_factor(scale))
+
+    def different(self, place: exp.Expression, condition: exp.Expression | None) -> exp.Expression:
+        bits = build.bits(build.cast(place, "BIGINT"))
+        if condition is not None:
+            # Within CASE every row's text would be looked up, not only every text of a dictionary.
+            bits = exp.Filter(this=bits, expression=exp.Where(this=condition))
+        return build.cast(build.call("bit_count", bits), "BIGINT")
 
     def at_end(
         self, end: End, value: exp.Expression, condition: exp.Expression | None, order: Sequence[exp.Expression]
@@ -121,6 +134,10 @@ class DuckDB(Dialect):
 
     def of_latest(self, value: exp.Expression, day: exp.Expression) -> exp.Expression:
         return build.call("arg_max", value, day)
+
+
+def _list(texts: Sequence[str]) -> exp.Expression:
+    return exp.Array(expressions=[build.text(text) for text in texts])
 
 
 def _factor(scale: int) -> tuple[exp.Expression, exp.Expression]:

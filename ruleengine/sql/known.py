@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ruleengine.checking import expressions as checked
+from ruleengine.checking.ruleset import Events
 from ruleengine.functions.aggregates import Aggregation
 from ruleengine.planning.plan import Days, Plan, Scan
+from ruleengine.sql.dialect import Dialect
+from ruleengine.sql.ends import ENDS
 from ruleengine.types import Kind
 
 MOST_TEXTS = 60
@@ -25,20 +28,26 @@ class Known:
 NOTHING = Known()
 
 
-def wanted_texts(plan: Plan) -> tuple[tuple[str, str], ...]:
+def wanted_texts(plan: Plan, dialect: Dialect) -> tuple[tuple[str, str], ...]:
     """Source and column of the texts that it would help to know."""
-    helped = {Aggregation.COUNT_DISTINCT, Aggregation.FIRST_VALUE, Aggregation.LATEST_VALUE}
     found: dict[tuple[str, str], None] = {}
     for scan in plan.scans:
         for measure in scan.measures:
             argument = measure.aggregate.argument
             if (
-                measure.aggregate.function in helped
+                _is_helped(measure.aggregate.function, plan.ruleset.events[scan.source], dialect)
                 and isinstance(argument, checked.EventValue)
                 and argument.type.kind is Kind.TEXT
             ):
                 found[scan.source, argument.column] = None
     return tuple(found)
+
+
+def _is_helped(function: Aggregation, events: Events, dialect: Dialect) -> bool:
+    if function in ENDS:
+        # Where rows would be put in order, a number spares that, and a key is one already.
+        return events.key is None or not dialect.sorts_for_ends
+    return function is Aggregation.COUNT_DISTINCT
 
 
 def known_texts(known: Mapping[str, Known], source: str, argument: checked.Expression | None) -> tuple[str, ...] | None:

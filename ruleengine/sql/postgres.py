@@ -61,6 +61,12 @@ class Postgres(Dialect):
             case "contains":
                 return exp.GT(this=build.call("strpos", operand, text), expression=build.number(0))
 
+    def place(self, texts: Sequence[str], value: exp.Expression) -> exp.Expression:
+        return build.call("array_position", _array(texts), value)
+
+    def text_at(self, texts: Sequence[str], place: exp.Expression) -> exp.Expression:
+        return self.text(exp.Bracket(this=_array(texts), expressions=[place], offset=1))
+
     def hashed(self, text: exp.Expression) -> exp.Expression:
         bytes = build.call("sha256", build.call("convert_to", text, build.text("UTF8")))
         digits = build.call("left", build.call("encode", bytes, build.text("hex")), build.number(8))
@@ -105,6 +111,12 @@ class Postgres(Dialect):
         mean = build.binary(exp.Div, whole, build.constant(float(2 * 10**scale)))
         same = exp.EQ(this=low.copy(), expression=high.copy())
         return build.case((same, self.nearest_double(low.copy(), scale)), otherwise=mean)
+
+    def different(self, place: exp.Expression, condition: exp.Expression | None) -> exp.Expression:
+        bits = build.bits(place)
+        if condition is not None:
+            bits = exp.Filter(this=bits, expression=exp.Where(this=condition))
+        return build.call("bit_count", build.cast(bits, "BIT(64)"))
 
     def at_end(
         self, end: End, value: exp.Expression, condition: exp.Expression | None, order: Sequence[exp.Expression]
@@ -153,6 +165,10 @@ def short(name: str) -> str:
         return name
     mark = sha256(data).hexdigest()[:16]
     return f"{data[: LONGEST_NAME - 1 - len(mark)].decode(errors='ignore')}~{mark}"
+
+
+def _array(texts: Sequence[str]) -> exp.Expression:
+    return exp.Paren(this=exp.Array(expressions=[build.text(text) for text in texts]))
 
 
 def _first(value: exp.Expression, order: Sequence[exp.Ordered], condition: exp.Expression | None) -> exp.Expression:

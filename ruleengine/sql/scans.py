@@ -221,7 +221,10 @@ class Scans:
                 assert value is not None
                 made = over("count", value)
             case Aggregation.COUNT_DISTINCT:
-                made = self.different_texts(events, aggregate, condition)
+                texts = known_texts(self.known, events.name, aggregate.argument)
+                assert texts is not None
+                assert value is not None
+                made = self.dialect.different(self.dialect.place(texts, value), condition)
             case Aggregation.SUM:
                 assert value is not None
                 made = build.cast(over("sum", value), f"DECIMAL(37, {type.scale})")
@@ -244,16 +247,18 @@ class Scans:
                 made = self.local_day(events, over(function, at))
             case (Aggregation.FIRST_VALUE | Aggregation.LATEST_VALUE) as function:
                 assert value is not None
+                end, clock = ENDS[function], self.clocks[events.name]
                 texts = known_texts(self.known, events.name, aggregate.argument)
-                found = value if texts is None else _place(texts, value)
+                found, kind = value, _sql_type(aggregate)
+                if texts is not None:
+                    found, kind = self.dialect.place(texts, value), "INT"
                 tie = self.tie(events, aggregate)
                 if tie is None:
-                    made = self.dialect.at_end(ENDS[function], found, condition, self.order(events, at, value))
+                    made = self.dialect.at_end(end, found, condition, self.order(events, at, value))
                 else:
-                    end, clock = ENDS[function], self.clocks[events.name]
-                    made = self.dialect.at_one_end(end, found, _sql_type(aggregate), condition, at, clock, tie)
+                    made = self.dialect.at_one_end(end, found, kind, condition, at, clock, tie)
                 if texts is not None:
-                    made = build.call("list_extract", _list(texts), made)
+                    made = self.dialect.text_at(texts, made)
             case _:
                 raise AssertionError(f"not a plain aggregate: {aggregate.function}")
         return build.named(made, measure.column)
@@ -280,21 +285,6 @@ class Scans:
         exact = f"DECIMAL(38, {type.scale})"
         return self.dialect.middle(build.cast(low, exact), build.cast(high, exact), type.scale)
 
-    def different_texts(
-        self, events: Events, aggregate: checked.Aggregate, condition: exp.Expression | None
-    ) -> exp.Expression:
-        """How many of a column's few texts occur: a bit for each."""
-        texts = known_texts(self.known, events.name, aggregate.argument)
-        assert texts is not None
-        assert aggregate.argument is not None
-        place = build.cast(_place(texts, self.inside(events).lower(aggregate.argument)), "BIGINT")
-        bit = exp.BitwiseLeftShift(this=build.cast(build.number(1), "BIGINT"), expression=place)
-        bits: exp.Expression = build.call("bit_or", bit)
-        if condition is not None:
-            # Within CASE every row's text would be looked up, not only every text of a dictionary.
-            bits = exp.Filter(this=bits, expression=exp.Where(this=condition))
-        return build.cast(build.call("bit_count", bits), "BIGINT")
-
     def order(self, events: Events, at: exp.Expression, value: exp.Expression) -> list[exp.Expression]:
         """Time, event key, value."""
         keys = [] if events.key is None else [build.column(events.key.name, "event")]
@@ -310,7 +300,7 @@ class Scans:
         if texts is None or aggregate.argument is None:
             return None
         value = self.inside(events).lower(aggregate.argument)
-        return exp.Coalesce(this=_place(texts, value), expressions=[build.number(0)])
+        return exp.Coalesce(this=self.dialect.place(texts, value), expressions=[build.number(0)])
 
     def distinct(self, events: Events, scan: Scan) -> exp.Select:
         """Each customer's different values once, with the measures each one counts in; then count them."""
@@ -478,15 +468,6 @@ class Scans:
 def _where(value: exp.Expression, condition: exp.Expression | None) -> exp.Expression:
     """The value where the event counts, else missing."""
     return value if condition is None else build.case((condition.copy(), value), otherwise=None)
-
-
-def _list(texts: tuple[str, ...]) -> exp.Expression:
-    return exp.Array(expressions=[build.text(text) for text in texts])
-
-
-def _place(texts: tuple[str, ...], value: exp.Expression) -> exp.Expression:
-    """Which of the texts a value is, from 1; missing if it is."""
-    return build.call("list_position", _list(texts), value)
 
 
 def _outer(columns: list[exp.Expression], inner: exp.Select) -> exp.Select:

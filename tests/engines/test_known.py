@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
+from ruleengine import schema
 from ruleengine.checking.check import check
 from ruleengine.checking.ruleset import Ruleset
 from ruleengine.engines.duckdb import DuckDB
-from ruleengine.engines.engine import Findings
+from ruleengine.engines.engine import Engine, Findings
+from ruleengine.engines.postgres import Postgres
 from ruleengine.planning.plan import plan
 from ruleengine.schema import Profile, parse
 from ruleengine.source import Source
-from ruleengine.sql.duckdb import DUCKDB
 from ruleengine.sql.known import MOST_TEXTS, Known
 from ruleengine.sql.statements import emit
-from tests import duck
+from ruleengine.verbs.load import load
+from tests import duck, postgres
 
 AS_OF = date(2026, 6, 30)
 RULES = """
@@ -46,6 +48,11 @@ ORDERS = """
 
 
 def engine(folder: Path, *, key: str = KEY, orders: str = "*", text: str = "'c'", texts: int = 6) -> DuckDB:
+    write(folder, orders, text, texts)
+    return DuckDB(ruleset(key), profile(folder))
+
+
+def write(folder: Path, orders: str, text: str, texts: int) -> None:
     with duck.database() as connection:
         connection.execute(
             f"COPY (SELECT i AS customer_id, ['DE', 'FR', NULL][1 + i % 3] AS country FROM range(35) AS _(i)) "
@@ -53,7 +60,6 @@ def engine(folder: Path, *, key: str = KEY, orders: str = "*", text: str = "'c'"
         )
         made = ORDERS.format(text=text, texts=texts)
         connection.execute(f"COPY (SELECT {orders} FROM ({made})) TO '{folder}/orders.parquet'")
-    return DuckDB(ruleset(key), profile(folder))
 
 
 def ruleset(key: str) -> Ruleset:
@@ -68,18 +74,19 @@ def profile(folder: Path) -> Profile:
     return parse(folder, Source("ruleset.toml", text), text).profile()
 
 
-def answers(engine: DuckDB, known: dict[str, Known]) -> list[Any]:
-    for statement in emit(plan(engine.ruleset, AS_OF), DUCKDB, engine.clocks, known).statements:
-        engine.connection.execute(statement.sql())
-    rows = engine.connection.execute("SELECT * FROM result_values ORDER BY customer").fetchall()
-    return [rows, engine.connection.execute("SELECT * FROM result_assignments ORDER BY customer").fetchall()]
+def answers(engine: Engine, known: dict[str, Known]) -> list[Any]:
+    engine.begin_again()
+    for statement in emit(plan(engine.ruleset, AS_OF), engine.dialect, engine.clocks, known).statements:
+        engine.query(statement.sql())
+    tables = ("result_values", "result_assignments")
+    return [engine.query(f"SELECT * FROM {table} ORDER BY customer")[1] for table in tables]
 
 
-def known_of(engine: DuckDB) -> Known:
+def known_of(engine: Engine) -> Known:
     return engine.known(plan(engine.ruleset, AS_OF))["orders"]
 
 
-@pytest.mark.parametrize(
+KEYS = pytest.mark.parametrize(
     ("key", "orders"),
     [
         (KEY, "*"),
@@ -89,6 +96,9 @@ def known_of(engine: DuckDB) -> Known:
         ("", "*"),
     ],
 )
+
+
+@KEYS
 @pytest.mark.parametrize("texts", [1, 6, MOST_TEXTS, MOST_TEXTS + 1])
 def test_answers_are_the_same(tmp_path: Path, key: str, orders: str, texts: int) -> None:
     with engine(tmp_path, key=key, orders=orders, texts=texts) as made:
@@ -96,6 +106,27 @@ def test_answers_are_the_same(tmp_path: Path, key: str, orders: str, texts: int)
 
         assert ("channel" in known.texts) == (texts <= MOST_TEXTS)
         assert answers(made, {"orders": known}) == answers(made, {})
+
+
+@KEYS
+@pytest.mark.parametrize("texts", [6, MOST_TEXTS + 1])
+def test_answers_are_the_same_in_postgres(tmp_path: Path, key: str, orders: str, texts: int) -> None:
+    write(tmp_path, orders, "'it''s \\ \"上\"'", texts)
+    text = '[ruleset]\nname = "shop"\ntimezone = "UTC"\n[profiles.prod]\nengine = "postgres"\n'
+    text += f'dsn = "${{{postgres.STORE}}}"\n'
+    text += '[profiles.prod.sources]\ncustomers = {table = "shop.customers"}\norders = {table = "shop.orders"}\n'
+    (tmp_path / "ruleset.toml").write_text(text)
+    (tmp_path / "shop.rules").write_text(RULES.format(key=key))
+    with postgres.shop() as admin:
+        admin.execute(f"GRANT CREATE ON SCHEMA shop TO {postgres.OWNER}".encode())
+        load(tmp_path, [tmp_path / "customers.parquet", tmp_path / "orders.parquet"], "prod")
+        with Postgres(ruleset(key), schema.load(tmp_path).profile("prod")) as made:
+            known = known_of(made)
+            assert ("channel" in known.texts) == (texts <= MOST_TEXTS)
+            found = answers(made, {"orders": known})
+            assert found == answers(made, {})
+    with DuckDB(ruleset(key), profile(tmp_path)) as made:
+        assert answers(made, {}) == found
 
 
 def test_texts_that_no_statement_can_hold(tmp_path: Path) -> None:
