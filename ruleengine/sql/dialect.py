@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from sqlglot import ErrorLevel, exp
 
@@ -10,6 +10,14 @@ End = Literal["first", "latest"]
 Clock = Literal["local", "instant"]
 """How a source's times lie in its relation: as local wall times (TIMESTAMP), or as instants (TIMESTAMPTZ)."""
 TextOperator = Literal["starts with", "ends with", "contains"]
+
+
+class Order(NamedTuple):
+    """What puts events in order by a time, and events of one time by a whole number; none is without either."""
+
+    at: exp.Expression
+    clock: Clock
+    tie: exp.Expression
 
 
 class Dialect(ABC):
@@ -123,17 +131,9 @@ class Dialect(ABC):
 
     @abstractmethod
     def at_one_end(
-        self,
-        end: End,
-        value: exp.Expression,
-        type: str,
-        condition: exp.Expression | None,
-        at: exp.Expression,
-        clock: Clock,
-        tie: exp.Expression,
+        self, end: End, value: exp.Expression, type: str, condition: exp.Expression | None, order: Order
     ) -> exp.Expression:
-        """The same where a time, and of one time a whole number, put rows in order; neither is ever missing, and of
-        rows with both the same any one may be taken. The value has this type."""
+        """The same by an order of numbers; of rows with both the same any one may be taken. The value has this type."""
 
     @abstractmethod
     def most_frequent(self, value: exp.Expression, times: exp.Expression) -> exp.Expression:

@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from ruleengine.sql import build
 from ruleengine.sql.build import BIGINT_DIGITS, EXACT_DOUBLE_DIGITS
-from ruleengine.sql.dialect import Clock, Dialect, End, TextOperator
+from ruleengine.sql.dialect import Dialect, End, Order, TextOperator
 
 _TEXT_TESTS: dict[TextOperator, str] = {
     "starts with": "starts_with",
@@ -112,18 +112,11 @@ class DuckDB(Dialect):
         return build.call("arg_min_null" if end == "first" else "arg_max_null", value, place)
 
     def at_one_end(
-        self,
-        end: End,
-        value: exp.Expression,
-        type: str,
-        condition: exp.Expression | None,
-        at: exp.Expression,
-        clock: Clock,
-        tie: exp.Expression,
+        self, end: End, value: exp.Expression, type: str, condition: exp.Expression | None, order: Order
     ) -> exp.Expression:
         # As one number.
-        moment = build.cast(build.call("epoch_us", at), "HUGEINT")
-        number = exp.Add(this=exp.Mul(this=moment, expression=build.number(1 << 64)), expression=tie)
+        moment = build.cast(build.call("epoch_us", order.at), "HUGEINT")
+        number = exp.Add(this=exp.Mul(this=moment, expression=build.number(1 << 64)), expression=order.tie)
         return self.at_end(end, value, condition, [number])
 
     def most_frequent(self, value: exp.Expression, times: exp.Expression) -> exp.Expression:

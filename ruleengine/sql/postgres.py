@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from sqlglot import exp
 
 from ruleengine.sql import build
-from ruleengine.sql.dialect import Clock, Dialect, End, TextOperator
+from ruleengine.sql.dialect import Dialect, End, Order, TextOperator
 
 LONGEST_NAME = 63
 """Bytes of an identifier; Postgres cuts off the rest, and then two names may be one."""
@@ -125,24 +125,17 @@ class Postgres(Dialect):
         return _first(value, [exp.Ordered(this=part, desc=latest, nulls_first=not latest) for part in order], condition)
 
     def at_one_end(
-        self,
-        end: End,
-        value: exp.Expression,
-        type: str,
-        condition: exp.Expression | None,
-        at: exp.Expression,
-        clock: Clock,
-        tie: exp.Expression,
+        self, end: End, value: exp.Expression, type: str, condition: exp.Expression | None, order: Order
     ) -> exp.Expression:
         # Nothing is sorted, and several processes may share the work: the least or the greatest of texts that begin
         # with both, as numbers of 64 bits without a sign (times before 2000 would have one), and end with the value.
-        since = exp.Add(this=at, expression=build.cast(build.text("17532000 hours"), "INTERVAL"))
-        moment = build.call("timestamp_send" if clock == "local" else "timestamptz_send", since)
+        since = exp.Add(this=order.at, expression=build.cast(build.text("17532000 hours"), "INTERVAL"))
+        moment = build.call("timestamp_send" if order.clock == "local" else "timestamptz_send", since)
         sign = build.cast(build.text(str(-(1 << 63))), "BIGINT")
-        number = build.call("int8send", build.binary(exp.BitwiseXor, tie, sign))
-        order = build.call("encode", exp.DPipe(this=moment, expression=number), build.text("hex"))
+        number = build.call("int8send", build.binary(exp.BitwiseXor, order.tie, sign))
+        begin = build.call("encode", exp.DPipe(this=moment, expression=number), build.text("hex"))
         there = exp.DPipe(this=build.text("+"), expression=build.cast(value, "TEXT"))
-        whole = exp.DPipe(this=order, expression=exp.Coalesce(this=there, expressions=[build.text("-")]))
+        whole = exp.DPipe(this=begin, expression=exp.Coalesce(this=there, expressions=[build.text("-")]))
         found: exp.Expression = build.call("max" if end == "latest" else "min", self.text(build.wrapped(whole)))
         if condition is not None:
             found = exp.Filter(this=found, expression=exp.Where(this=condition.copy()))

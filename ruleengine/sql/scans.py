@@ -13,7 +13,7 @@ from ruleengine.checking.ruleset import Events, Ruleset
 from ruleengine.functions.aggregates import Aggregation
 from ruleengine.planning.plan import Days, Measure, Plan, Scan
 from ruleengine.sql import build
-from ruleengine.sql.dialect import Clock, Dialect
+from ruleengine.sql.dialect import Clock, Dialect, Order
 from ruleengine.sql.ends import ENDS, AtEnd, at_ends, beside, moment
 from ruleengine.sql.expressions import Lowering
 from ruleengine.sql.halves import halves, share, together
@@ -247,7 +247,7 @@ class Scans:
                 made = self.local_day(events, over(function, at))
             case (Aggregation.FIRST_VALUE | Aggregation.LATEST_VALUE) as function:
                 assert value is not None
-                end, clock = ENDS[function], self.clocks[events.name]
+                end = ENDS[function]
                 texts = known_texts(self.known, events.name, aggregate.argument)
                 found, kind = value, _sql_type(aggregate)
                 if texts is not None:
@@ -256,7 +256,8 @@ class Scans:
                 if tie is None:
                     made = self.dialect.at_end(end, found, condition, self.order(events, at, value))
                 else:
-                    made = self.dialect.at_one_end(end, found, kind, condition, at, clock, tie)
+                    order = Order(at, self.clocks[events.name], tie)
+                    made = self.dialect.at_one_end(end, found, kind, condition, order)
                 if texts is not None:
                     made = self.dialect.text_at(texts, made)
             case _:
