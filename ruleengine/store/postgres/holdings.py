@@ -90,12 +90,26 @@ def packed_columns(names: Names) -> tuple[str, str]:
     return f"ARRAY[{', '.join(words)}]::bigint[]", f"ARRAY[{', '.join(ladders)}]::smallint[]"
 
 
-def packed(names: Names, rows: str, customers: str) -> str:
-    """The rows of `customers` for these customers: customer, words, ladders."""
-    words, ladders = packed_columns(names)
+def moved(names: Names, moves: str, customers: str, before: str) -> str:
+    """The rows of `customers` for these customers after moves (customer, id, kind, place, value; none where nothing is
+    held any more): customer, words, ladders. `before` are their rows until then; who was not there has none."""
+    words = []
+    for word in range(names.words):
+        held, ended = (
+            f"coalesce(bit_or(1::bigint << (m.place % {TAGS_PER_WORD})) FILTER "
+            f"(WHERE m.kind = 'tag' AND m.place / {TAGS_PER_WORD} = {word} AND m.value IS {known}), 0)"
+            for known in ("NOT NULL", "NULL")
+        )
+        words.append(f"((coalesce(b.words[{word + 1}], 0) & ~{ended}) | {held})")
+    ladders = [
+        f"coalesce(max(coalesce(m.value, 0)) FILTER (WHERE m.id = {ladder.id}), b.ladders[{ladder.place + 1}], 0)"
+        for ladder in names.ladders
+    ]
     return (
-        f"(SELECT c.customer, {words} AS words, {ladders} AS ladders FROM {customers} c "
-        f"LEFT JOIN {rows} h ON h.customer = c.customer LEFT JOIN store_names n ON n.id = h.id GROUP BY c.customer)"
+        f"(SELECT c.customer, ARRAY[{', '.join(words)}]::bigint[] AS words, "
+        f"ARRAY[{', '.join(ladders)}]::smallint[] AS ladders FROM {customers} c "
+        f"LEFT JOIN {before} b ON b.customer = c.customer LEFT JOIN {moves} m ON m.customer = c.customer "
+        f"GROUP BY c.customer, b.words, b.ladders)"
     )
 
 

@@ -60,7 +60,8 @@ def publish(
 def _apply(session: Session, run: Run, number: int) -> None:
     """End the rows that count no more, and add those that count from now on."""
     schema, which = session.schema, f"c.run = {literal(run.id)}"
-    holdings.name_tables(session, Ledger(session).names())
+    names = Ledger(session).names()
+    holdings.name_tables(session, names)
     session.run(
         f"UPDATE {schema}.assignments a SET to_version = {number} FROM {schema}.changes c, store_names n "
         f"WHERE {which} AND c.old IS NOT NULL AND n.kind = c.kind AND n.name = c.name "
@@ -83,12 +84,17 @@ def _apply(session: Session, run: Run, number: int) -> None:
         f"UPDATE {schema}.customers c SET to_version = {number} FROM store_touched t "
         f"WHERE t.customer = c.customer AND c.to_version IS NULL"
     )
-    touched = "SELECT customer FROM store_touched"
-    rows = f"(SELECT * FROM {schema}.assignments WHERE to_version IS NULL AND customer IN ({touched}))"
+    # Of what changed alone, however much is held.
+    moves = (
+        f"(SELECT c.customer, n.id, n.kind, n.place, l.value FROM {schema}.changes c "
+        f"JOIN store_names n ON n.kind = c.kind AND n.name = c.name "
+        f"LEFT JOIN store_levels l ON l.id = n.id AND l.text = c.new WHERE {which})"
+    )
     here = "(SELECT customer FROM store_touched WHERE here)"
+    before = f"(SELECT * FROM {schema}.customers WHERE to_version = {number})"
     session.run(
         f"INSERT INTO {schema}.customers SELECT customer, words, ladders, {number} "
-        f"FROM {holdings.packed(Ledger(session).names(), rows, here)} p"
+        f"FROM {holdings.moved(names, moves, here, before)} p"
     )
     reach("rows-begun")
 
