@@ -309,10 +309,12 @@ def before(connection: Connection, day: str) -> int | None:
 
 
 def run_row(connection: Connection | None, run_id: str) -> Row:
-    row = connection and connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
-    if not row:
+    row: Row | None = None
+    if connection is not None:
+        row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+    if row is None:
         raise NotThereError(codes.run_unknown(None, run=run_id))
-    return row  # type: ignore[no-any-return]
+    return row
 
 
 def runs(connection: Connection, limit: int) -> tuple[Run, ...]:

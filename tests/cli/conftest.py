@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from ruleengine.cli.commands import program
 from ruleengine.engines.duckdb import DuckDB
+from ruleengine.engines.engine import Findings, Progress
+from ruleengine.planning.plan import Plan
 
 FILES = {
     "ruleset.toml": """\
@@ -132,9 +134,9 @@ def changing_data(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order comes in while a run computes."""
     compute = DuckDB.run
 
-    def run(self: DuckDB, *rest: object) -> object:
+    def run(self: DuckDB, plan: Plan, progress: Progress) -> Findings:
         with open(published / "data/orders.csv", "a") as orders:
             orders.write("1,2026-03-02 10:00,5,paid\n")
-        return compute(self, *rest)  # type: ignore[arg-type]
+        return compute(self, plan, progress)
 
     monkeypatch.setattr(DuckDB, "run", run)

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
 from ruleengine.interpreter import Cell, Facts
 from ruleengine.interpreter.arithmetic import scaled
 from ruleengine.types import Value
+
+Kind = Literal["text", "boolean", "date", "exact", "double"]
 
 Draw = st.DrawFn
 
@@ -95,11 +97,10 @@ class Column:
     """A timestamp with time zone."""
 
     @property
-    def kind(self) -> str:
-        """What an expression makes of it: text, boolean, date or exact."""
-        if self.type in ("text", "boolean", "date"):
-            return self.type
-        return "date" if self.type == "timestamp" else "exact"
+    def kind(self) -> Kind:
+        """What an expression makes of it."""
+        kinds: dict[str, Kind] = {"text": "text", "boolean": "boolean", "date": "date", "timestamp": "date"}
+        return kinds.get(self.type, "exact")
 
     @property
     def size(self) -> tuple[int, int]:

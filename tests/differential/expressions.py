@@ -6,11 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.differential.data import DISTANCES, WORDS, Column, Draw, EventsSource
+from tests.differential.data import DISTANCES, WORDS, Column, Draw, EventsSource, Kind
 from tests.differential.pieces import (
     MAX_SCALE,
     MOST_FACTORS,
-    Kind,
     LadderName,
     Level,
     Piece,
@@ -152,7 +151,7 @@ def inside(scope: Scope, source: EventsSource) -> Scope:
 
 
 def of_column(column: Column, text: str) -> Piece:
-    return Piece(text, column.kind, scale=column.size[1] if column.kind == "exact" else 0)  # type: ignore[arg-type]
+    return Piece(text, column.kind, scale=column.size[1] if column.kind == "exact" else 0)
 
 
 def aggregate(draw: Draw, scope: Scope, kind: Kind, depth: int) -> Piece | None:

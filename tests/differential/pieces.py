@@ -3,17 +3,14 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import IntEnum
-from typing import Literal
 
 from hypothesis import strategies as st
 
-from tests.differential.data import DISTANCES, WORDS, Draw, EventsSource
+from tests.differential.data import DISTANCES, WORDS, Draw, EventsSource, Kind
 
 MAX_SCALE = 8
 MOST_FACTORS = 6
 """Numbers multiplied in one expression: more would mostly overflow."""
-
-Kind = Literal["text", "boolean", "date", "exact", "double"]
 
 
 class Level(IntEnum):

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from hypothesis import strategies as st
 
-from tests.differential.data import DISTANCES, Column, Draw, Model
+from tests.differential.data import DISTANCES, Column, Draw, Kind, Model
 from tests.differential.expressions import (
     SUFFIXES,
     a_window,
@@ -20,7 +20,7 @@ from tests.differential.expressions import (
     value,
     window,
 )
-from tests.differential.pieces import NUMBERS, Kind, LadderName, Level, Piece, Scope, literal, number_literal, quoted
+from tests.differential.pieces import NUMBERS, LadderName, Level, Piece, Scope, literal, number_literal, quoted
 
 
 def column_list(columns: Sequence[Column]) -> str:

@@ -138,8 +138,10 @@ class Model:
                     wanted = of.computed[key]
                 if mine.get(name, (None, None))[0] != wanted[0]:
                     mine.pop(name, None)
-                    if wanted[0]:
-                        mine[name] = wanted  # type: ignore[assignment]
+                    value, since = wanted
+                    if value:
+                        assert since is not None
+                        mine[name] = value, since
             state[key] = mine
         number = len(self.made) + 1
         for key in {each.customer for each in self.log}:

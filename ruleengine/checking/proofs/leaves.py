@@ -1,10 +1,12 @@
 """What terms read, and terms that are made but once."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ruleengine.checking.proofs.world import Leaf, Term, World, Worth
 from ruleengine.types import Type
+
+T = TypeVar("T")
 
 
 class Leaves:
@@ -16,7 +18,7 @@ class Leaves:
         self._made: dict[Any, tuple[Any, dict[Leaf, None]]] = {}
         self._reading: dict[Leaf, None] = {}
 
-    def gathered(self, make: Callable[[], Any]) -> tuple[Any, dict[Leaf, None]]:
+    def gathered(self, make: Callable[[], T]) -> tuple[T, dict[Leaf, None]]:
         """What is made, and all that it reads."""
         before, self._reading = self._reading, {}
         try:
@@ -24,19 +26,22 @@ class Leaves:
         finally:
             self._reading = before
 
-    def remembered(self, key: Any, make: Callable[[], Any]) -> tuple[Any, dict[Leaf, None]]:
+    def remembered(self, key: Any, make: Callable[[], T]) -> tuple[T, dict[Leaf, None]]:
         """As `gathered`, of something that is made once."""
         if key not in self._made:
             self._made[key] = self.gathered(make)
         return self._made[key]
 
-    def shared(self, key: Any, make: Callable[[], Any], most: int | None = None) -> Any:
-        """As `remembered`, of a part of what is made just now; None where it reads more than so many leaves."""
+    def shared(self, key: Any, make: Callable[[], T]) -> T:
+        """As `remembered`, of a part of what is made just now."""
         made, leaves = self.remembered(key, make)
-        if most is not None and len(leaves) > most:
-            return None
         self._reading.update(leaves)
         return made
+
+    def shared_if_small(self, key: Any, make: Callable[[], T], most: int) -> T | None:
+        """As `shared`; None where it reads more than so many leaves."""
+        _, leaves = self.remembered(key, make)
+        return self.shared(key, make) if len(leaves) <= most else None
 
     def leaf(self, key: Any, make: Callable[[], Leaf]) -> Worth:
         if key not in self._leaves:

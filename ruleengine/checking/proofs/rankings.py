@@ -1,5 +1,6 @@
 """Places of customers among each other, as terms: of which all that is known is how they bound one another."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, assert_never
 
@@ -28,13 +29,15 @@ class Rankings:
             case RankingFunction.TOP:
                 return Worth(self._rank(key, absent).value <= self._places(key, expression.limit), absent)
             case RankingFunction.NTILE:
-                bounds = lambda value: [value >= 1, value <= expression.buckets]  # noqa: E731
+                return self._leaf(expression, absent, lambda value: [value >= 1, value <= expression.buckets])
             case RankingFunction.PERCENTILE:
-                bounds = lambda value: [value > 0, value <= 1]  # noqa: E731
+                return self._leaf(expression, absent, lambda value: [value > 0, value <= 1])
             case RankingFunction.CUMULATIVE_SHARE:
-                bounds = lambda value: [value >= 0, value <= 1]  # noqa: E731
+                return self._leaf(expression, absent, lambda value: [value >= 0, value <= 1])
             case _:
                 assert_never(expression.function)
+
+    def _leaf(self, expression: Ranking, absent: Term, bounds: Callable[[Term], list[Term]]) -> Worth:
         return self._leaves.unknown(expression, expression.type, absent, bounds)
 
     def _rank(self, key: Any, missing: Term) -> Worth:

@@ -252,8 +252,7 @@ class Terms:
         return self._leaves.gathered(make)
 
     def _shared(self, condition: Expression) -> Truth:
-        truth: Truth = self._leaves.shared(("condition", condition), lambda: self.truth(condition))
-        return truth
+        return self._leaves.shared(("condition", condition), lambda: self.truth(condition))
 
     def _given(self, name: str) -> Truth:
         tag = self.ruleset.tags.get(name)
@@ -279,7 +278,7 @@ class Terms:
         return self._inlined(("ladder", ladder.name, wanted), make)
 
     def _inlined(self, key: Any, make: Callable[[], Term]) -> Term:
-        made = self._leaves.shared(key, make, MOST_LEAVES)
+        made = self._leaves.shared_if_small(key, make, MOST_LEAVES)
         return self._leaves.unknown((*key, "opaque"), BOOLEAN, self.never).value if made is None else made
 
     # -- values ---------------------------------------------------------------------------------------------
@@ -296,7 +295,7 @@ class Terms:
                 metric = self.ruleset.metrics[name]
                 if metric.type == BOOLEAN:
                     return self._as_worth(self._leaves.shared(("metric", name), lambda: self.truth(metric.expression)))
-                return self._leaves.shared(("metric", name), lambda: self.worth(metric.expression))  # type: ignore[no-any-return]
+                return self._leaves.shared(("metric", name), lambda: self.worth(metric.expression))
             case Aggregate():
                 return self._leaves.leaf(expression, lambda: self.world.aggregate(expression))
             case Negation(operand=operand):
@@ -325,8 +324,9 @@ class Terms:
                     return Worth(self.world.today - day.value, day.missing)
                 if direction == "until":
                     return Worth(day.value - self.world.today, day.missing)
-                bounds = lambda value: [value >= 0, value <= 366]  # noqa: E731
-                return self._leaves.unknown(expression, expression.type, day.missing, bounds)
+                return self._leaves.unknown(
+                    expression, expression.type, day.missing, lambda value: [value >= 0, value <= 366]
+                )
             case Ranking():
                 return self._ranking(expression)
             case Points(lines=lines):

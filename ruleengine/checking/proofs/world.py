@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
+from operator import ge
 from typing import Any
 
 import z3
@@ -122,7 +124,7 @@ class World:
                 free = True
             case Aggregation.SUM:
                 free = not _shares_columns(argument, aggregate.where)
-                tame = lambda: value >= 0  # noqa: E731
+                tame = partial(ge, value, 0)
             case Aggregation.FIRST_DAY | Aggregation.LATEST_DAY:
                 missing, free = group.count == 0, True
             case Aggregation.FIRST_VALUE | Aggregation.LATEST_VALUE:
